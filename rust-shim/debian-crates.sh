@@ -10,7 +10,7 @@
 # librust-*-dev packages hold their sources: fetched by apt from the mirror that this machine is set up with, checked
 # against Debian's keys, unpacked into .cache/crates and never installed (apt would bring Debian's compiler
 # along). What is wanted is the table [workspace.dependencies] of Cargo.toml and the CRATEs named here; what they need in
-# turn, apt resolves. Root is not needed. A second run with the same list does nothing.
+# turn, apt resolves. Root is not needed. A second run for the same crates, or fewer, does nothing.
 set -euo pipefail
 
 readonly suite=trixie
@@ -100,7 +100,8 @@ fetch_from_debian() {
 }
 
 mapfile -t list < <({ wanted_crates; printf '%s\n' "$@"; } | sed '/^$/d' | sort -u)
-if [ -f "$configuration" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$suite ${list[*]}" ]; then
+if [ -f "$configuration" ] && [ -f "$stamp" ] &&
+	[ -z "$(printf '%s\n' "$suite" "${list[@]}" | sort -u | comm -23 - "$stamp")" ]; then
 	exit 0
 fi
 
@@ -114,4 +115,4 @@ else
 	fetch_from_debian "$work" "${list[@]}"
 fi
 mv "$work/cargo.toml" "$configuration"
-echo "$suite ${list[*]}" >"$stamp"
+printf '%s\n' "$suite" "${list[@]}" | sort -u >"$stamp"
