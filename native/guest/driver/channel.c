@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * memctl channels: connecting, disconnecting, and the request itself
+ *
+ * A request is one store to the device, made with interrupts disabled on a
+ * buffer that belongs to this CPU alone. No lock is held over the VM exit: the
+ * region is an RCU read section, and whoever wants the device quiet takes the
+ * pointer to it away and waits for a grace period.
+ */
+#include <linux/hardirq.h>
+#include <linux/io-64-nonatomic-lo-hi.h>
+#include <linux/irqflags.h>
+#include <linux/log2.h>
+#include <linux/percpu.h>
+#include <linux/rcupdate.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+
+#include "memctl_device.h"
+
+/* A power of two, which makes kmalloc() align by it: never across a page. */
+#define MEMCTL_WIRE_ALLOC	SZ_64
+
+static_assert(sizeof(struct memctl_wire) == 32);
+static_assert(sizeof(struct memctl_buf) == sizeof(struct memctl_wire));
+
+/* The connected device, NULL while there is none. */
+static struct memctl_device __rcu *memctl_active;
+
+static int memctl_transport(struct memctl_device *mdev, u32 command, u32 expected)
+{
+	writel(command, mdev->regs + MEMCTL_REG_COMMAND);
+
+	return readl(mdev->regs + MEMCTL_REG_COMMAND) == expected ? 0 : -EIO;
+}
+
+static int memctl_register_channel(struct memctl_device *mdev,
+				   struct memctl_channel *channel)
+{
+	int ret;
+
+	lo_hi_writeq(virt_to_phys(channel->wire), mdev->regs + MEMCTL_REG_BUF_PHYS_ADDR);
+	ret = memctl_transport(mdev, MEMCTL_TRANSPORT_REGISTER, MEMCTL_TRANSPORT_ACK);
+	if (ret)
+		return ret;
+
+	channel->command = readl(mdev->regs + MEMCTL_REG_BUF_PHYS_ADDR);
+	return 0;
+}
+
+/*
+ * One request and its answer; interrupts are disabled. Returns false if the
+ * buffer is as it was, which an unanswered request leaves it.
+ */
+static bool memctl_exchange(struct memctl_device *mdev, struct memctl_channel *channel,
+			    const struct memctl_wire *request, struct memctl_wire *answer)
+{
+	*channel->wire = *request;
+	/* Orders the stores above before itself, and is complete when it retires. */
+	writel(channel->command, mdev->regs + MEMCTL_REG_COMMAND);
+	/* The answer is read after the store, on an SMP host under a UP guest too. */
+	virt_mb();
+	*answer = *channel->wire;
+
+	return memcmp(answer, request, sizeof(*answer));
+}
+
+/*
+ * MEMCTL_INFO ignores the other fields, so they hold what no answer can: a
+ * page size of all ones. Always tells whether the device answers.
+ */
+static bool memctl_exchange_info(struct memctl_device *mdev,
+				 struct memctl_channel *channel,
+				 struct memctl_wire *answer)
+{
+	struct memctl_wire request;
+
+	memset(&request, 0xff, sizeof(request));
+	request.word[0] = cpu_to_le64(MEMCTL_INFO);
+
+	return memctl_exchange(mdev, channel, &request, answer);
+}
+
+static void memctl_decode_ret(const struct memctl_wire *wire, struct memctl_vmm_ret *ret)
+{
+	u64 result = le64_to_cpu(wire->word[0]);
+
+	ret->ret_errno = lower_32_bits(result);
+	ret->ret_code = upper_32_bits(result);
+	ret->ret_value = le64_to_cpu(wire->word[1]);
+	ret->arg0 = le64_to_cpu(wire->word[2]);
+	ret->arg1 = le64_to_cpu(wire->word[3]);
+}
+
+static void memctl_decode_info(const struct memctl_wire *wire, struct memctl_vmm_info *info)
+{
+	u64 result = le64_to_cpu(wire->word[0]);
+	u64 version = le64_to_cpu(wire->word[2]);
+
+	info->ret_errno = lower_32_bits(result);
+	info->ret_code = upper_32_bits(result);
+	info->big_endian = le64_to_cpu(wire->word[1]);
+	info->major_version = lower_32_bits(version);
+	info->minor_version = upper_32_bits(version);
+	info->page_size = le64_to_cpu(wire->word[3]);
+}
+
+static int memctl_read_info(struct memctl_device *mdev)
+{
+	struct memctl_vmm_info *info = &mdev->info.info;
+	struct memctl_wire answer;
+	unsigned long flags;
+	bool answered;
+
+	local_irq_save(flags);
+	answered = memctl_exchange_info(mdev, this_cpu_ptr(mdev->channels), &answer);
+	local_irq_restore(flags);
+
+	if (!answered) {
+		dev_err(mdev->dev, "device does not answer\n");
+		return -EIO;
+	}
+
+	memctl_decode_info(&answer, info);
+	if (info->ret_errno || info->ret_code) {
+		dev_err(mdev->dev, "INFO failed with errno %u, code %u\n",
+			info->ret_errno, info->ret_code);
+		return -EIO;
+	}
+	if (info->major_version != MEMCTL_MAJOR_VERSION) {
+		dev_err(mdev->dev, "protocol version %u.%u, this driver speaks %u\n",
+			info->major_version, info->minor_version, MEMCTL_MAJOR_VERSION);
+		return -EPROTONOSUPPORT;
+	}
+	if (!is_power_of_2(info->page_size) ||
+	    info->page_size < SZ_4K || info->page_size > SZ_1G) {
+		dev_err(mdev->dev, "host page size %llu makes no sense; another dialect?\n",
+			info->page_size);
+		return -EPROTO;
+	}
+	return 0;
+}
+
+/**
+ * memctl_connect() - connect every possible CPU and publish the device
+ * @mdev: the device, not published
+ *
+ * On failure the caller disconnects. Return: 0 or a negative errno.
+ */
+int memctl_connect(struct memctl_device *mdev)
+{
+	unsigned int cpu;
+	int ret;
+
+	/* Until the device has confirmed a DISCONNECT it may know our buffers. */
+	mdev->connected = true;
+
+	ret = memctl_transport(mdev, MEMCTL_TRANSPORT_RESET, MEMCTL_TRANSPORT_ACK);
+	if (ret) {
+		dev_err(mdev->dev, "RESET refused\n");
+		return ret;
+	}
+
+	for_each_possible_cpu(cpu) {
+		ret = memctl_register_channel(mdev, per_cpu_ptr(mdev->channels, cpu));
+		if (ret) {
+			dev_err(mdev->dev, "REGISTER refused for CPU %u\n", cpu);
+			return ret;
+		}
+	}
+
+	ret = memctl_transport(mdev, MEMCTL_TRANSPORT_READY, MEMCTL_TRANSPORT_ACK);
+	if (ret) {
+		dev_err(mdev->dev, "READY refused\n");
+		return ret;
+	}
+
+	ret = memctl_read_info(mdev);
+	if (ret)
+		return ret;
+
+	rcu_assign_pointer(memctl_active, mdev);
+	return 0;
+}
+
+/**
+ * memctl_disconnect() - wait for requests in progress and disconnect
+ * @mdev: the device, published or not
+ *
+ * Afterwards requests fail. Whether the device let go of the buffers is in
+ * @mdev->connected.
+ */
+void memctl_disconnect(struct memctl_device *mdev)
+{
+	if (rcu_access_pointer(memctl_active) == mdev) {
+		RCU_INIT_POINTER(memctl_active, NULL);
+		synchronize_rcu();
+	}
+
+	if (!mdev->connected)
+		return;
+
+	mdev->connected = memctl_transport(mdev, MEMCTL_TRANSPORT_DISCONNECT,
+					   MEMCTL_TRANSPORT_ERROR);
+	if (mdev->connected)
+		dev_err(mdev->dev, "DISCONNECT not confirmed\n");
+}
+
+static void memctl_free_channels(void *data)
+{
+	struct memctl_device *mdev = data;
+	unsigned int cpu;
+
+	/* Better lost than written to by the device when they are another's. */
+	if (mdev->connected) {
+		dev_err(mdev->dev, "keeping the request buffers of a connected device\n");
+		return;
+	}
+
+	for_each_possible_cpu(cpu)
+		kfree(per_cpu_ptr(mdev->channels, cpu)->wire);
+}
+
+/**
+ * devm_memctl_alloc_channels() - a channel and buffer for each possible CPU
+ * @mdev: the device
+ *
+ * Return: 0 or a negative errno.
+ */
+int devm_memctl_alloc_channels(struct memctl_device *mdev)
+{
+	struct memctl_channel *channel;
+	unsigned int cpu;
+	int ret;
+
+	mdev->channels = devm_alloc_percpu(mdev->dev, struct memctl_channel);
+	if (!mdev->channels)
+		return -ENOMEM;
+
+	ret = devm_add_action(mdev->dev, memctl_free_channels, mdev);
+	if (ret)
+		return ret;
+
+	for_each_possible_cpu(cpu) {
+		channel = per_cpu_ptr(mdev->channels, cpu);
+		channel->wire = kzalloc_node(MEMCTL_WIRE_ALLOC, GFP_KERNEL, cpu_to_node(cpu));
+		if (!channel->wire)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/*
+ * Interrupts are disabled. An answer may have the very bytes of its request
+ * (function code 22 on nothing, answered EINVAL); what tells it from no answer
+ * is whether the channel answers an INFO now.
+ */
+static int memctl_request_on(struct memctl_device *mdev, struct memctl_buf *buf)
+{
+	struct memctl_channel *channel = this_cpu_ptr(mdev->channels);
+	struct memctl_wire request = {
+		.word = {
+			cpu_to_le64(buf->call.func_code),
+			cpu_to_le64(buf->call.addr),
+			cpu_to_le64(buf->call.length),
+			cpu_to_le64(buf->call.arg),
+		},
+	};
+	struct memctl_wire answer, info;
+
+	if (!memctl_exchange(mdev, channel, &request, &answer) &&
+	    !memctl_exchange_info(mdev, channel, &info))
+		return -EIO;
+
+	memctl_decode_ret(&answer, &buf->ret);
+	return 0;
+}
+
+/**
+ * memctl_request() - make a request
+ * @buf: the request; on success its answer
+ *
+ * Any context but NMI. Return: 0 if the device answered, -ENODEV if there is
+ * none, -EIO if it did not answer, -EOPNOTSUPP in an NMI.
+ */
+int memctl_request(struct memctl_buf *buf)
+{
+	struct memctl_device *mdev;
+	unsigned long flags;
+	int ret = 0;
+
+	/* An NMI may have come in the middle of a request on this CPU. */
+	if (in_nmi())
+		return -EOPNOTSUPP;
+
+	local_irq_save(flags);
+	mdev = rcu_dereference_sched(memctl_active);
+	if (!mdev)
+		ret = -ENODEV;
+	else if (buf->call.func_code == MEMCTL_INFO)
+		*buf = mdev->info;
+	else
+		ret = memctl_request_on(mdev, buf);
+	local_irq_restore(flags);
+
+	if (ret == -EIO)
+		pr_err_ratelimited("memctl: request not answered\n");
+	return ret;
+}
+
+/**
+ * memctl_vmm_call() - make a request from the kernel
+ * @func_code: one of the MEMCTL_* function codes
+ * @addr: guest physical address, in units of the host's page
+ * @length: bytes, in units of the host's page
+ * @arg: number for MEMCTL_SET_VMA_ANON_NAME, otherwise 0
+ * @buf: receives the answer
+ *
+ * Any context but NMI; interrupts are disabled while the host works, which
+ * takes the longer the more memory @length covers.
+ *
+ * Return: 0 if the device answered: the outcome is in @buf. -EINVAL without a
+ * device, -EIO if it did not answer, -EOPNOTSUPP in an NMI.
+ */
+long memctl_vmm_call(__u64 func_code, __u64 addr, __u64 length, __u64 arg,
+		     struct memctl_buf *buf)
+{
+	struct memctl_buf request = {
+		.call = {
+			.func_code = func_code,
+			.addr = addr,
+			.length = length,
+			.arg = arg,
+		},
+	};
+	int ret = memctl_request(&request);
+
+	if (ret)
+		return ret == -ENODEV ? -EINVAL : ret;
+
+	*buf = request;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(memctl_vmm_call);
