@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Requests on every vCPU, counted. The lines: `load begin`, then the guest waits for a byte; `load cpu=N requests=N right=N` for each
+ * vCPU; `load end`, and it waits for a byte again. With mode=load a MUNLOCK of MARKER_UNITS units stands before the first and behind the
+ * last request, so that a trace of the VMM's system calls shows where the load is. Odd requests are a DONTNEED of one unit.
+ */
+#include "tests.h"
+
+#include "boot_info.h"
+#include "console.h"
+#include "machine.h"
+#include "smp.h"
+
+#define MARKER_UNITS 13
+#define POLL_EVERY 64
+
+static struct channel channels[CPUS_MAX];
+static uint64_t memory[CPUS_MAX];
+
+struct count {
+	uint64_t requests;
+	uint64_t right;
+	uint64_t apart[6]; /* one cache line for each vCPU */
+};
+
+static struct count counts[CPUS_MAX] __attribute__((aligned(64)));
+static bool is_until_byte;
+static bool stopped;
+
+static bool is_enough(uint64_t cpu)
+{
+	if (!is_until_byte)
+		return counts[cpu].requests == options.requests;
+	if (!cpu && counts[0].requests % POLL_EVERY == 0 && console_poll())
+		__atomic_store_n(&stopped, true, __ATOMIC_RELEASE);
+	return __atomic_load_n(&stopped, __ATOMIC_ACQUIRE);
+}
+
+static void work(uint64_t cpu)
+{
+	while (!is_enough(cpu)) {
+		bool is_odd = counts[cpu].requests++ % 2;
+		struct memctl_vmm_ret answer;
+
+		/* What an unanswered buffer would hold is in both cases not taken for an answer. */
+		if (is_odd) {
+			answer = request(&channels[cpu], MEMCTL_DONTNEED, memory[cpu], options.unit, 0);
+			counts[cpu].right += is_success(&answer);
+		} else {
+			answer = request(&channels[cpu], MEMCTL_INFO, ~0ull, ~0ull, ~0ull);
+			counts[cpu].right += is_info(&answer);
+		}
+	}
+}
+
+static void put_marker(const struct channel *channel, uint64_t range)
+{
+	request(channel, MEMCTL_MUNLOCK, range, MARKER_UNITS * options.unit, 0);
+}
+
+bool run_load(bool until_byte)
+{
+	uint64_t marker = take_memory(MARKER_UNITS * options.unit, options.unit);
+	bool all_right;
+
+	if (!check(connect_all(channels, options.cpus), "connect %u channels", options.cpus))
+		return false;
+	for (uint64_t cpu = 0; cpu < options.cpus; cpu++)
+		memory[cpu] = take_memory(options.unit, options.unit);
+	is_until_byte = until_byte;
+	print("load begin\n");
+	console_wait();
+	put_marker(&channels[0], marker);
+	all_right = run_on_all(work);
+	put_marker(&channels[0], marker);
+	for (uint64_t cpu = 0; cpu < options.cpus; cpu++) {
+		print("load cpu=%u requests=%u right=%u\n", cpu, counts[cpu].requests, counts[cpu].right);
+		all_right = all_right && counts[cpu].requests && counts[cpu].right == counts[cpu].requests;
+	}
+	print("load end\n");
+	console_wait();
+	return all_right;
+}

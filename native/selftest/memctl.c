@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "memctl.h"
+
+#include "machine.h"
+#include "smp.h"
+
+/* Apart by a cache line, so that vCPUs share none. */
+#define BUFFER_STRIDE 64
+
+static uint8_t buffers[CPUS_MAX][BUFFER_STRIDE] __attribute__((aligned(BUFFER_STRIDE)));
+
+uint64_t memctl_bar;
+
+const char *func_name(uint64_t func_code)
+{
+	static const char *const names[MEMCTL_FUNC_CODES] = {
+		"INFO",	    "DONTNEED",	     "REMOVE",	   "FREE",	 "PAGEOUT",	"UNMERGEABLE",	 "DONTDUMP",
+		"MLOCK",    "MUNLOCK",	     "MPROTECT_NONE", "MPROTECT_R", "MPROTECT_W", "MPROTECT_RW", "SET_VMA_ANON_NAME",
+	};
+
+	return func_code < MEMCTL_FUNC_CODES ? names[func_code] : "unknown";
+}
+
+uint32_t transport(uint32_t command)
+{
+	mmio_write32(memctl_bar + MEMCTL_COMMAND, command);
+	return mmio_read32(memctl_bar + MEMCTL_COMMAND);
+}
+
+bool register_buffer(uint64_t buffer, struct channel *channel)
+{
+	mmio_write32(memctl_bar + MEMCTL_BUF_PHYS_ADDR, (uint32_t)buffer);
+	mmio_write32(memctl_bar + MEMCTL_BUF_PHYS_ADDR + 4, (uint32_t)(buffer >> 32));
+	if (transport(MEMCTL_TRANSPORT_REGISTER) != MEMCTL_TRANSPORT_ACK)
+		return false;
+	*channel = (struct channel){ buffer, mmio_read32(memctl_bar + MEMCTL_BUF_PHYS_ADDR) };
+	return true;
+}
+
+bool connect_all(struct channel *channels, uint64_t count)
+{
+	if (transport(MEMCTL_TRANSPORT_RESET) != MEMCTL_TRANSPORT_ACK)
+		return false;
+	for (uint64_t i = 0; i < count; i++) {
+		if (!register_buffer((uint64_t)buffers[i], &channels[i]))
+			return false;
+	}
+	return transport(MEMCTL_TRANSPORT_READY) == MEMCTL_TRANSPORT_ACK;
+}
+
+struct memctl_vmm_ret request(const struct channel *channel, uint64_t func_code, uint64_t addr, uint64_t length,
+			      uint64_t arg)
+{
+	/* The buffer is aligned to 8 bytes only and is the device's between the store and its retirement. */
+	volatile uint64_t *buffer = (volatile uint64_t *)channel->buffer;
+	uint64_t first;
+
+	buffer[0] = func_code;
+	buffer[1] = addr;
+	buffer[2] = length;
+	buffer[3] = arg;
+	mmio_write32(memctl_bar + MEMCTL_COMMAND, channel->command);
+	first = buffer[0];
+	return (struct memctl_vmm_ret){ (uint32_t)first, (uint32_t)(first >> 32), buffer[1], buffer[2], buffer[3] };
+}
+
+bool is_info(const struct memctl_vmm_ret *answer)
+{
+	/* ret_value: big_endian; arg0: major 1 in the low, minor 0 in the high half; arg1: page_size. */
+	return !answer->ret_errno && !answer->ret_code && !answer->ret_value && answer->arg0 == 1 &&
+	       answer->arg1 == PAGE_SIZE;
+}
+
+static bool is_empty(const struct memctl_vmm_ret *answer)
+{
+	return !answer->ret_value && !answer->arg0 && !answer->arg1;
+}
+
+bool is_success(const struct memctl_vmm_ret *answer)
+{
+	return !answer->ret_errno && !answer->ret_code && is_empty(answer);
+}
+
+bool is_refusal(const struct memctl_vmm_ret *answer, uint32_t expected_errno)
+{
+	return answer->ret_errno == expected_errno && answer->ret_code && is_empty(answer);
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests.h"
+
+#include "boot_info.h"
+#include "console.h"
+#include "machine.h"
+
+#define UNITS 4
+
+/* A range with a neighbour unit on each side, all filled. */
+struct arena {
+	uint64_t start; /* of the range, UNITS units long */
+	uint64_t length;
+	uint64_t all;
+	uint64_t all_length;
+};
+
+static struct arena new_arena(void)
+{
+	uint64_t unit = options.unit;
+	uint64_t all = take_memory((UNITS + 2) * unit, unit);
+
+	fill(all, (UNITS + 2) * unit);
+	return (struct arena){ all + unit, UNITS * unit, all, (UNITS + 2) * unit };
+}
+
+static bool neighbours_stay(const struct arena *arena)
+{
+	return is_filled(arena->all, options.unit) && is_filled(arena->start + arena->length, options.unit);
+}
+
+static struct memctl_vmm_ret act(const struct channel *channel, const struct arena *arena, uint64_t code, uint64_t arg)
+{
+	return request(channel, code, arena->start, arena->length, arg);
+}
+
+/* From the host's kernel: an errno without a code of the device. */
+static bool is_kernel_errno(const struct memctl_vmm_ret *answer, uint32_t expected_errno)
+{
+	return answer->ret_errno == expected_errno && !answer->ret_code && !answer->ret_value && !answer->arg0 && !answer->arg1;
+}
+
+static void test_dontneed(const struct channel *channel)
+{
+	struct arena arena = new_arena();
+	struct memctl_vmm_ret answer = act(channel, &arena, MEMCTL_DONTNEED, 0);
+
+	check(is_success(&answer), "DONTNEED succeeds");
+	if (options.shared)
+		check(is_filled(arena.start, arena.length), "DONTNEED on shared memory: the bytes come back");
+	else
+		check(is_zero(arena.start, arena.length), "DONTNEED on private memory reads back as zeros");
+	check(neighbours_stay(&arena), "DONTNEED leaves the neighbours");
+	fill(arena.start, arena.length);
+	check(is_filled(arena.start, arena.length), "DONTNEED leaves memory that can be written");
+}
+
+static void test_remove(const struct channel *channel)
+{
+	struct arena arena = new_arena();
+	struct memctl_vmm_ret answer = act(channel, &arena, MEMCTL_REMOVE, 0);
+
+	if (options.shared) {
+		check(is_success(&answer), "REMOVE succeeds on shared memory");
+		check(is_zero(arena.start, arena.length), "REMOVE reads back as zeros");
+	} else {
+		check(is_kernel_errno(&answer, ERRNO_INVAL), "REMOVE on private memory is the kernel's EINVAL");
+		check(is_filled(arena.start, arena.length), "REMOVE on private memory leaves the bytes");
+	}
+	check(neighbours_stay(&arena), "REMOVE leaves the neighbours");
+}
+
+static bool each_word_is_filled_or_zero(const struct arena *arena)
+{
+	for (uint64_t at = arena->start; at < arena->start + arena->length; at += PAGE_SIZE) {
+		if (!is_zero(at, PAGE_SIZE) && !is_filled(at, PAGE_SIZE))
+			return false;
+	}
+	return true;
+}
+
+static void test_free(const struct channel *channel)
+{
+	struct arena arena = new_arena();
+	struct memctl_vmm_ret answer = act(channel, &arena, MEMCTL_FREE, 0);
+
+	if (options.shared || options.unit != PAGE_SIZE) {
+		check(is_kernel_errno(&answer, ERRNO_INVAL), "FREE on shared memory or huge pages is the kernel's EINVAL");
+		check(is_filled(arena.start, arena.length), "FREE refused leaves the bytes");
+	} else {
+		check(is_success(&answer), "FREE succeeds on private memory");
+		check(each_word_is_filled_or_zero(&arena), "FREE leaves each page as it was or zero");
+		fill(arena.start, arena.length);
+		check(is_filled(arena.start, arena.length), "what is written after FREE stays");
+	}
+	check(neighbours_stay(&arena), "FREE leaves the neighbours");
+}
+
+/* Codes that change nothing that a guest can see; the host's side is for the host to check. */
+static void test_invisible(const struct channel *channel, uint64_t code, uint64_t arg)
+{
+	struct arena arena = new_arena();
+	struct memctl_vmm_ret answer = act(channel, &arena, code, arg);
+
+	check(is_success(&answer) || is_kernel_errno(&answer, ERRNO_INVAL), "%s answers success or the kernel's EINVAL (errno %u)",
+	      func_name(code), (uint64_t)answer.ret_errno);
+	check(is_filled(arena.all, arena.all_length), "%s keeps all bytes", func_name(code));
+	fill(arena.all, arena.all_length);
+	check(is_filled(arena.all, arena.all_length), "%s leaves memory that can be written", func_name(code));
+}
+
+static void test_lock(const struct channel *channel)
+{
+	struct arena arena = new_arena();
+	struct memctl_vmm_ret answer = act(channel, &arena, MEMCTL_MLOCK, 0);
+
+	check(is_success(&answer), "MLOCK succeeds");
+	answer = act(channel, &arena, MEMCTL_MLOCK, 0);
+	check(is_success(&answer), "MLOCK of what is locked succeeds");
+	check(is_filled(arena.all, arena.all_length), "MLOCK keeps all bytes");
+	answer = act(channel, &arena, MEMCTL_MUNLOCK, 0);
+	check(is_success(&answer), "MUNLOCK succeeds");
+	answer = act(channel, &arena, MEMCTL_MUNLOCK, 0);
+	check(is_success(&answer), "MUNLOCK of what is not locked succeeds");
+	check(is_filled(arena.all, arena.all_length), "MUNLOCK keeps all bytes");
+}
+
+static void test_protection(const struct channel *channel)
+{
+	struct arena arena = new_arena();
+	struct memctl_vmm_ret answer;
+
+	answer = act(channel, &arena, MEMCTL_MPROTECT_R, 0);
+	check(is_success(&answer) && is_filled(arena.all, arena.all_length), "MPROTECT_R: all bytes can be read");
+	answer = act(channel, &arena, MEMCTL_MPROTECT_NONE, 0);
+	check(is_success(&answer) && neighbours_stay(&arena), "MPROTECT_NONE leaves the neighbours open");
+	answer = act(channel, &arena, MEMCTL_MPROTECT_W, 0);
+	check(is_success(&answer), "MPROTECT_W succeeds");
+	fill(arena.start, arena.length);
+	answer = act(channel, &arena, MEMCTL_MPROTECT_RW, 0);
+	check(is_success(&answer) && is_filled(arena.all, arena.all_length), "MPROTECT_RW opens what was closed, bytes kept");
+	fill(arena.all, arena.all_length);
+	check(is_filled(arena.all, arena.all_length), "MPROTECT_RW leaves memory that can be written");
+}
+
+void test_effects(void)
+{
+	struct channel channel;
+
+	if (!check(connect_all(&channel, 1), "connect one channel"))
+		return;
+	test_dontneed(&channel);
+	test_remove(&channel);
+	test_free(&channel);
+	test_invisible(&channel, MEMCTL_PAGEOUT, 0);
+	test_invisible(&channel, MEMCTL_UNMERGEABLE, 0);
+	test_invisible(&channel, MEMCTL_DONTDUMP, 0);
+	test_lock(&channel);
+	test_protection(&channel);
+	test_invisible(&channel, MEMCTL_SET_VMA_ANON_NAME, 42);
+	test_invisible(&channel, MEMCTL_SET_VMA_ANON_NAME, ~0ull);
+	test_invisible(&channel, MEMCTL_SET_VMA_ANON_NAME, 0);
+}
