@@ -4,7 +4,7 @@
 # Makes sure that cargo finds its crates, and writes the configuration that says where:
 #
 #     rust-shim/debian-crates.sh [CRATE...]
-#     cargo --config .cache/cargo.toml build --manifest-path rust-shim/Cargo.toml
+#     cargo build --config .cache/cargo.toml --manifest-path rust-shim/Cargo.toml
 #
 # Where the crate registry answers, that configuration is empty. Elsewhere the crates come from Debian 13, whose
 # librust-*-dev packages hold their sources: fetched by apt from the mirror that this machine is set up with, checked

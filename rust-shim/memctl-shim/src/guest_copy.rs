@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Copies between guest memory and the plugin's own that survive a page which can't be touched: one that the guest has
+//! closed with MPROTECT_NONE, or one past the end of a truncated file. A guest can bring either about for its own
+//! request buffer, so a plain copy would let it end the VMM.
+//!
+//! The copy is one small routine whose instructions have known addresses. The handlers of SIGSEGV and SIGBUS
+//! look at the interrupted instruction: inside the routine, they continue it at its failure exit, which returns EFAULT;
+//! anywhere else, the signal goes to whoever had it before, as if the handlers were not there.
+//!
+//! They are installed after the plugin is loaded, so that they come before the runtime's (a fault in a copy that managed
+//! code asked for must not be taken for a null reference). A VMM that installs a handler of its own for
+//! SIGSEGV or SIGBUS later owes the same: call the one that was there before for every fault that is not its
+//! own. One that does not do so loses the tolerance, and the first such page ends the process.
+
+use std::ffi::c_void;
+use std::io;
+use std::sync::OnceLock;
+
+use crate::signals::{action_of, set_action};
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+compile_error!("memctl-shim: the copy routine and its fault handlers are written for Linux on x86-64");
+
+// Touches no stack and calls nothing, so that the failure exit may be reached from each of its instructions: the
+// return address is on top of the stack all the way, and what it clobbers a callee may clobber.
+std::arch::global_asm!(
+    ".pushsection .text.memctl_guest_copy, \"ax\", @progbits",
+    ".balign 16",
+    ".hidden memctl_guest_copy",
+    ".hidden memctl_guest_copy_end",
+    ".hidden memctl_guest_copy_failed",
+    ".globl memctl_guest_copy",
+    ".globl memctl_guest_copy_end",
+    ".globl memctl_guest_copy_failed",
+    ".type memctl_guest_copy, @function",
+    "memctl_guest_copy:", // (rdi: destination, rsi: source, rdx: length) -> eax
+    ".cfi_startproc",
+    "sub rdx, 8",
+    "jb 2f",
+    "1:",
+    "mov rax, [rsi]", // a word at a time: a field that another vCPU changes is old or new
+    "mov [rdi], rax",
+    "add rsi, 8",
+    "add rdi, 8",
+    "sub rdx, 8",
+    "jae 1b",
+    "2:",
+    "add rdx, 8",
+    "jz 4f",
+    "3:",
+    "mov al, [rsi]",
+    "mov [rdi], al",
+    "inc rsi",
+    "inc rdi",
+    "dec rdx",
+    "jnz 3b",
+    "4:",
+    "memctl_guest_copy_end:",
+    "xor eax, eax",
+    "ret",
+    "memctl_guest_copy_failed:",
+    "mov eax, {efault}",
+    "ret",
+    ".cfi_endproc",
+    ".size memctl_guest_copy, . - memctl_guest_copy",
+    ".popsection",
+    efault = const libc::EFAULT,
+);
+
+extern "C" {
+    fn memctl_guest_copy(destination: *mut u8, source: *const u8, length: usize) -> i32;
+    static memctl_guest_copy_end: u8;
+    static memctl_guest_copy_failed: u8;
+}
+
+/// The ABI's `copy_from_guest` and `copy_to_guest`: 0, or `EFAULT` with a part copied.
+///
+/// # Safety
+/// The side that is not guest memory is valid for `length` bytes. The guest's side is memory of a registered region, or
+/// of one whose mapping the kernel refuses to touch; it does not overlap the other.
+pub(crate) unsafe extern "C" fn copy(
+    _context: *mut c_void,
+    destination: *mut c_void,
+    source: *const c_void,
+    length: usize,
+) -> i32 {
+    // SAFETY: the routine reads and writes only the bytes it is given, in registers that a callee may change, and a
+    // fault among them ends it with EFAULT, since install() ran before the plugin got this function's address. Guest
+    // memory may change meanwhile: it is never behind a Rust reference, and the routine is no Rust code.
+    unsafe { memctl_guest_copy(destination.cast(), source.cast(), length) }
+}
+
+/// What had SIGSEGV and SIGBUS before. Written once, before the handler that reads it is installed.
+struct Before {
+    segv: libc::sigaction,
+    bus: libc::sigaction,
+}
+
+static BEFORE: OnceLock<Before> = OnceLock::new();
+
+/// Puts the handlers before those in force. Later calls do nothing.
+pub(crate) fn install() -> io::Result<()> {
+    if BEFORE.get().is_some() {
+        return Ok(());
+    }
+    let (segv, bus) = (action_of(libc::SIGSEGV)?, action_of(libc::SIGBUS)?);
+    if BEFORE.set(Before { segv, bus }).is_ok() {
+        set_action(libc::SIGSEGV, &in_front_of(&segv))?;
+        set_action(libc::SIGBUS, &in_front_of(&bus))?;
+    }
+    Ok(())
+}
+
+/// The mask and flags of the handler behind, so that the kernel prepares for it what it asked for; where there is none,
+/// the thread's alternate stack, as a fault may be that of an exhausted one.
+fn in_front_of(behind: &libc::sigaction) -> libc::sigaction {
+    let mut action = *behind;
+    action.sa_flags = match behind.sa_sigaction {
+        libc::SIG_DFL | libc::SIG_IGN => libc::SA_ONSTACK,
+        _ => behind.sa_flags & !libc::SA_RESETHAND,
+    } | libc::SA_SIGINFO;
+    action.sa_sigaction = on_fault as *const () as usize;
+    action
+}
+
+/// The handler. Allocates nothing, locks nothing, and on its own account calls only what may be called in a handler.
+unsafe extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut c_void) {
+    let routine = memctl_guest_copy as *const () as usize..&raw const memctl_guest_copy_end as usize;
+    // SAFETY: with SA_SIGINFO the kernel passes a siginfo_t and a ucontext_t that are this handler's to read and
+    // change until it returns.
+    let (sent, instruction) = unsafe {
+        let context = &mut *context.cast::<libc::ucontext_t>();
+        (
+            (*info).si_code <= 0,
+            &mut context.uc_mcontext.gregs[libc::REG_RIP as usize],
+        )
+    };
+    // A signal that was sent, rather than caused, may meet the routine by chance: that is no fault of its.
+    if !sent && routine.contains(&(*instruction as usize)) {
+        *instruction = &raw const memctl_guest_copy_failed as i64;
+        return;
+    }
+    if let Some(before) = BEFORE.get() {
+        let behind = if signal == libc::SIGBUS {
+            &before.bus
+        } else {
+            &before.segv
+        };
+        // SAFETY: the three are what the kernel passed for this signal; `behind` had it before.
+        unsafe { hand_on(behind, sent, signal, info, context) };
+    }
+}
+
+/// Does what the kernel would have done with `behind` in force.
+///
+/// # Safety
+/// To be called from a handler of `signal`, with what the kernel passed to it.
+unsafe fn hand_on(
+    behind: &libc::sigaction,
+    sent: bool,
+    signal: i32,
+    info: *mut libc::siginfo_t,
+    context: *mut c_void,
+) {
+    type Informed = unsafe extern "C" fn(i32, *mut libc::siginfo_t, *mut c_void);
+    type Plain = unsafe extern "C" fn(i32);
+
+    if behind.sa_flags & libc::SA_RESETHAND != 0 {
+        // SAFETY: async-signal-safe; what the kernel does before it calls such a handler.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    match behind.sa_sigaction {
+        libc::SIG_IGN if sent => {}
+        // A fault cannot be ignored: the kernel takes the default action then, too.
+        libc::SIG_DFL | libc::SIG_IGN => {
+            // SAFETY: async-signal-safe calls. The disposition is this signal's own; on return the instruction faults
+            // again, or the signal raised here (blocked until then) arrives, and the default action is taken.
+            unsafe {
+                libc::signal(signal, libc::SIG_DFL);
+                if sent {
+                    libc::raise(signal);
+                }
+            }
+        }
+        // SAFETY: a handler that was in force with SA_SIGINFO is a function of this type, and this is a call
+        // such as the kernel would have made.
+        handler if behind.sa_flags & libc::SA_SIGINFO != 0 => unsafe {
+            std::mem::transmute::<usize, Informed>(handler)(signal, info, context)
+        },
+        // SAFETY: as above, without SA_SIGINFO.
+        handler => unsafe { std::mem::transmute::<usize, Plain>(handler)(signal) },
+    }
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Loading a plugin.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use libloading::os::unix::{Library, Symbol, RTLD_LOCAL, RTLD_NOW};
+
+use crate::abi::*;
+use crate::device::{Device, DirtyLog};
+use crate::error::{AbiVersion, Error, ErrorKind};
+use crate::{guest_copy, signals};
+
+/// A loaded plugin. Clones are the same one. The library stays in the process for good: a .NET runtime cannot
+/// be unloaded, so dropping a `Plugin` frees nothing of it.
+#[derive(Clone)]
+pub struct Plugin {
+    loaded: Arc<Loaded>,
+}
+
+struct Loaded {
+    path: PathBuf,
+    version: AbiVersion,
+    functions: memctl_functions,
+}
+
+impl Plugin {
+    /// Loads the plugin at `path` and starts its runtime.
+    ///
+    /// Call this first thing in `main()`: the runtime reads /proc and /sys, reserves address space and starts a thread,
+    /// which no sandbox of a VMM allows later. Install the VMM's own signal handlers afterwards
+    /// (the `signals` module says who owns which signal then) and mask signals as the VMM needs; this thread's mask is
+    /// afterwards as it was before. Call it while no other thread of the process changes signal dispositions.
+    ///
+    /// # Errors
+    /// [`ErrorKind::FileMissing`], [`ErrorKind::NotAPlugin`] or [`ErrorKind::OtherVersion`], each with a message that
+    /// names the file; [`ErrorKind::Signals`] if the kernel refuses a signal's disposition. A library
+    /// that was loaded before the failure was found stays loaded.
+    pub fn load(path: &Path) -> Result<Plugin, Error> {
+        let path = present(path)?;
+        let about_signals = |error: io::Error| {
+            Error::new(
+                ErrorKind::Signals,
+                format!("could not keep the process's signal dispositions: {error}"),
+            )
+        };
+        let before = signals::Saved::before_load().map_err(about_signals)?;
+        let loaded = Loaded::open(path);
+        // Also after a failure: whatever the library is, it has run by then.
+        before.after_load().map_err(about_signals)?;
+        let loaded = loaded?;
+        guest_copy::install().map_err(about_signals)?;
+        log::debug!("loaded {}, ABI {}", loaded.path.display(), loaded.version);
+        Ok(Plugin {
+            loaded: Arc::new(loaded),
+        })
+    }
+
+    /// The file, as an absolute path.
+    pub fn path(&self) -> &Path {
+        &self.loaded.path
+    }
+
+    /// The version of the C ABI that the library offers: [`AbiVersion::SHIM`] or a later minor version.
+    pub fn abi_version(&self) -> AbiVersion {
+        self.loaded.version
+    }
+
+    /// Makes a device that has no memory and is disconnected. `options` is the plugin's to understand
+    /// (docs/options.md); empty means the defaults. Without a `dirty_log`, dirty logging cannot be switched on.
+    ///
+    /// The device logs to the [`log`] crate, with the highest level that is wanted at the time of this call.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] with the plugin's message about the options; [`ErrorKind::LimitReached`].
+    pub fn create_device(
+        &self,
+        options: &str,
+        dirty_log: Option<Arc<dyn DirtyLog>>,
+    ) -> Result<Device, Error> {
+        Device::create(self.clone(), options, dirty_log)
+    }
+
+    /// The library's functions, for what the safe API does not cover. Their contract is `memctl_plugin.h`.
+    pub fn functions(&self) -> &memctl_functions {
+        &self.loaded.functions
+    }
+
+    /// The result of a call that returned `status` on this thread, with the library's message if it failed.
+    pub(crate) fn outcome(&self, status: memctl_status) -> Result<(), Error> {
+        match ErrorKind::from_status(status) {
+            None => Ok(()),
+            Some(kind) => Err(Error::new(kind, self.last_error())),
+        }
+    }
+
+    fn last_error(&self) -> String {
+        let mut buffer = vec![0u8; 256];
+        loop {
+            // SAFETY: the buffer is writable for the length given.
+            let length =
+                unsafe { (self.loaded.functions.last_error)(buffer.as_mut_ptr().cast(), buffer.len()) };
+            if length < buffer.len() {
+                return String::from_utf8_lossy(&buffer[..length]).into_owned();
+            }
+            buffer.resize(length + 1, 0);
+        }
+    }
+}
+
+/// The path made absolute, so that the loader does not search for a bare name, if there is a file.
+fn present(path: &Path) -> Result<PathBuf, Error> {
+    std::path::absolute(path)
+        .and_then(|path| path.metadata().map(|_| path))
+        .map_err(|error| {
+            let message = match error.kind() {
+                io::ErrorKind::NotFound => format!("there is no memctl plugin at {}", path.display()),
+                _ => format!("the memctl plugin {} cannot be read: {error}", path.display()),
+            };
+            Error::new(ErrorKind::FileMissing, message)
+        })
+}
+
+impl Loaded {
+    fn open(path: PathBuf) -> Result<Self, Error> {
+        let not_a_plugin = |why: String| {
+            Error::new(
+                ErrorKind::NotAPlugin,
+                format!("{} is no memctl plugin: {why}", path.display()),
+            )
+        };
+
+        // SAFETY: initialisers of the library run here. That the file is one whose code may run in this process
+        // is what an operator says by naming it, as with any plugin.
+        let library = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_LOCAL) }
+            .map_err(|error| not_a_plugin(loader_message(&error)))?;
+        // From here on never closed, found fit or not: its code may run on threads of its own.
+        let library: &'static Library = Box::leak(Box::new(library));
+
+        // SAFETY: a library that exports abi_version() is taken to mean the function of the ABI. It has no
+        // parameters and returns a number, the one signature that every version of the ABI has.
+        let abi_version: unsafe extern "C" fn() -> u64 =
+            unsafe { function(library, "abi_version") }.map_err(not_a_plugin)?;
+        // SAFETY: as above; it may be called from any thread at any time.
+        let answer = unsafe { abi_version() };
+        if answer >> 32 != u64::from(MEMCTL_ABI_MAGIC) {
+            return Err(not_a_plugin(format!(
+                "its abi_version() returns {answer:#x}, which lacks the ABI's magic"
+            )));
+        }
+        let version = AbiVersion {
+            major: (answer >> 16) as u16,
+            minor: answer as u16,
+        };
+        if !version.serves(AbiVersion::SHIM) {
+            let message = format!(
+                "the memctl plugin {} has ABI version {version}, and this program needs {}",
+                path.display(),
+                AbiVersion::SHIM
+            );
+            return Err(Error::new(ErrorKind::OtherVersion, message));
+        }
+
+        macro_rules! resolve {
+            ($($name:ident),*) => {
+                memctl_functions {
+                    abi_version,
+                    // SAFETY: magic and version say that the library follows the contract in which the symbol of
+                    // this name has the type that the field has.
+                    $($name: unsafe { function(library, stringify!($name)) }.map_err(not_a_plugin)?,)*
+                }
+            };
+        }
+        let functions = resolve!(
+            last_error,
+            device_create,
+            device_destroy,
+            device_reset,
+            register_memory,
+            unregister_memory,
+            mmio_read,
+            mmio_write,
+            set_dirty_logging,
+            inhibit_discard,
+            hold_readable,
+            device_save,
+            device_restore,
+            device_statistics
+        );
+        Ok(Loaded {
+            path,
+            version,
+            functions,
+        })
+    }
+}
+
+/// # Safety
+/// The symbol, where there is one, is a function of type `F`.
+unsafe fn function<F: Copy>(library: &'static Library, name: &str) -> Result<F, String> {
+    // SAFETY: promised by the caller.
+    let symbol: Result<Symbol<F>, _> = unsafe { library.get(name.as_bytes()) };
+    match symbol {
+        Ok(symbol) => Ok(*symbol),
+        Err(_) => Err(format!("it has no function {name}")),
+    }
+}
+
+fn loader_message(error: &libloading::Error) -> String {
+    // libloading's own text leaves out what the loader said.
+    match std::error::Error::source(error) {
+        Some(source) => source.to_string(),
+        None => error.to_string(),
+    }
+}
