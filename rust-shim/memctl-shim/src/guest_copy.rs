@@ -191,3 +191,6 @@ unsafe fn hand_on(
         handler => unsafe { std::mem::transmute::<usize, Plain>(handler)(signal) },
     }
 }
+
+#[cfg(test)]
+mod tests;
