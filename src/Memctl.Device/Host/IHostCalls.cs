@@ -1,0 +1,47 @@
+namespace Memctl.Device.Host;
+
+/// <summary>Advice values of madvise(2) that the device gives, with the numbers of Linux's asm-generic/mman-common.h.</summary>
+public enum MemoryAdvice
+{
+    DontNeed = 4,
+    Free = 8,
+    Remove = 9,
+    Mergeable = 12,
+    Unmergeable = 13,
+    DontDump = 16,
+    DoDump = 17,
+    PageOut = 21,
+    PopulateWrite = 23,
+}
+
+/// <summary>Bits of mprotect(2).</summary>
+[Flags]
+public enum MemoryProtection
+{
+    None = 0,
+    Read = 1,
+    Write = 2,
+    ReadWrite = Read | Write,
+}
+
+/// <summary>
+/// The kernel's calls on a range of this process's memory. Every method returns 0 or the errno of the call, and may
+/// be called from many vCPU threads at once.
+/// </summary>
+public interface IHostCalls
+{
+    /// <summary>madvise(2).</summary>
+    int Advise(nuint address, nuint length, MemoryAdvice advice);
+
+    /// <summary>mlock2(2) with flags 0: populate and lock.</summary>
+    int Lock(nuint address, nuint length);
+
+    /// <summary>munlock(2).</summary>
+    int Unlock(nuint address, nuint length);
+
+    /// <summary>mprotect(2).</summary>
+    int Protect(nuint address, nuint length, MemoryProtection protection);
+
+    /// <summary>PR_SET_VMA_ANON_NAME of prctl(2). The name is zero-terminated; an empty span clears it.</summary>
+    int Name(nuint address, nuint length, ReadOnlySpan<byte> name);
+}

@@ -1,0 +1,107 @@
+using Memctl.Device.Logging;
+using Memctl.Device.Protocol;
+using Memctl.Device.State;
+
+namespace Memctl.Device;
+
+/// <content>The transport state machine: what RESET, REGISTER, READY and DISCONNECT do.</content>
+public sealed partial class MemctlDevice
+{
+    /// <summary>Carries out a transport command. What it answers is read from the command register: see <see cref="MmioRead"/>.</summary>
+    /// <returns>False if the value is no transport command.</returns>
+    private bool Transport(uint value)
+    {
+        var command = (TransportCommand)value;
+        if (!Enum.IsDefined(command))
+        {
+            return IgnoreChannel(value);
+        }
+
+        string? refusal;
+        lock (_control)
+        {
+            refusal = command switch
+            {
+                TransportCommand.RESET => StartRegistering(),
+                TransportCommand.REGISTER => RegisterChannel(),
+                TransportCommand.READY => Connect(),
+                TransportCommand.DISCONNECT => Disconnect(null),
+                _ => Disconnect("it is an answer, not a command"),
+            };
+        }
+
+        if (refusal is null)
+        {
+            return true;
+        }
+
+        Interlocked.Increment(ref _refusedCommands);
+        if (MayLog())
+        {
+            DeviceLog.CommandRefused(_logger, command.ToString(), refusal);
+        }
+
+        return true;
+    }
+
+    private string? StartRegistering()
+    {
+        ForgetChannels();
+        _transport = TransportState.Registering;
+        return null;
+    }
+
+    private string? RegisterChannel()
+    {
+        if (_transport != TransportState.Registering)
+        {
+            return Disconnect("the device is not registering channels");
+        }
+
+        ulong buffer = _payload;
+        if (!_memory.Map.Covers(buffer, Protocol.Request.Size))
+        {
+            return Disconnect("the buffer is not in guest RAM");
+        }
+
+        if (_attributes.IsClosed(buffer, buffer + Protocol.Request.Size))
+        {
+            return Disconnect("the buffer is in a page that the guest has closed");
+        }
+
+        if (!_channels.TryAdd(buffer))
+        {
+            return Disconnect("every channel is taken");
+        }
+
+        Volatile.Write(ref _payload, _channels.LastCommand);
+        return null;
+    }
+
+    private string? Connect()
+    {
+        if (_transport != TransportState.Registering)
+        {
+            return Disconnect("the device is not registering channels");
+        }
+
+        Volatile.Write(ref _connected, _channels.Connect());
+        _transport = TransportState.Ready;
+        return null;
+    }
+
+    private string? Disconnect(string? refusal)
+    {
+        ForgetChannels();
+        _transport = TransportState.Disconnected;
+        return refusal;
+    }
+
+    /// <summary>Takes the channels away from the guest. When it returns, nothing writes to their buffers any more.</summary>
+    private void ForgetChannels()
+    {
+        Volatile.Write(ref _connected, null);
+        _channels.WaitForRequests();
+        _channels.Clear();
+    }
+}

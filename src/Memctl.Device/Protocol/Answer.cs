@@ -1,0 +1,41 @@
+using System.Buffers.Binary;
+
+namespace Memctl.Device.Protocol;
+
+/// <summary>An answer (<c>memctl_vmm_ret</c>). Every byte of the buffer is written: what has no meaning is zero.</summary>
+/// <param name="RetErrno">A Linux errno, 0 on success.</param>
+/// <param name="RetCode">The device's own code; see <see cref="DeviceError"/>.</param>
+/// <param name="RetValue">Function-specific.</param>
+/// <param name="Arg0">Function-specific.</param>
+/// <param name="Arg1">Function-specific.</param>
+public readonly record struct Answer(uint RetErrno, uint RetCode, ulong RetValue, ulong Arg0, ulong Arg1)
+{
+    /// <summary>Success, with nothing to tell.</summary>
+    public static Answer Success => default;
+
+    /// <summary>The protocol's major version, as INFO tells it.</summary>
+    public const uint MajorVersion = 1;
+
+    /// <summary>The protocol's minor version, as INFO tells it.</summary>
+    public const uint MinorVersion = 0;
+
+    /// <summary>The answer to INFO in the layout of the dialect.</summary>
+    /// <param name="dialect">Which layout.</param>
+    /// <param name="pageSize">The host's page size in bytes.</param>
+    public static Answer Info(Dialect dialect, ulong pageSize) => dialect == Dialect.Memctl
+        ? new Answer(0, 0, BitConverter.IsLittleEndian ? 0u : 1u, MajorVersion | ((ulong)MinorVersion << 32), pageSize)
+        : new Answer(0, 0, pageSize, MajorVersion, MinorVersion);
+
+    /// <summary>The errno that the host's system call gave.</summary>
+    public static Answer FromHost(int errno) => new((uint)errno, 0, 0, 0, 0);
+
+    /// <summary>Writes the answer to a copy of the buffer, exactly <see cref="Request.Size"/> bytes.</summary>
+    public void Write(Span<byte> buffer)
+    {
+        BinaryPrimitives.WriteUInt32LittleEndian(buffer, RetErrno);
+        BinaryPrimitives.WriteUInt32LittleEndian(buffer[4..], RetCode);
+        BinaryPrimitives.WriteUInt64LittleEndian(buffer[8..], RetValue);
+        BinaryPrimitives.WriteUInt64LittleEndian(buffer[16..], Arg0);
+        BinaryPrimitives.WriteUInt64LittleEndian(buffer[24..], Arg1);
+    }
+}

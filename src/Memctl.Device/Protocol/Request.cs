@@ -1,0 +1,21 @@
+using System.Buffers.Binary;
+
+namespace Memctl.Device.Protocol;
+
+/// <summary>A request as the guest filled it in (<c>memctl_vmm_call</c>): nothing in it is to be trusted.</summary>
+/// <param name="FuncCode">Which function, in the numbers of the dialect.</param>
+/// <param name="Addr">Guest-physical address of the range.</param>
+/// <param name="Length">Bytes.</param>
+/// <param name="Arg">A number for SET_VMA_ANON_NAME; ignored otherwise.</param>
+public readonly record struct Request(ulong FuncCode, ulong Addr, ulong Length, ulong Arg)
+{
+    /// <summary>Bytes of a buffer, for the request and the answer alike.</summary>
+    public const int Size = 32;
+
+    /// <summary>Reads a request from a copy of the buffer, at least <see cref="Size"/> bytes.</summary>
+    public static Request Read(ReadOnlySpan<byte> buffer) => new(
+        BinaryPrimitives.ReadUInt64LittleEndian(buffer),
+        BinaryPrimitives.ReadUInt64LittleEndian(buffer[8..]),
+        BinaryPrimitives.ReadUInt64LittleEndian(buffer[16..]),
+        BinaryPrimitives.ReadUInt64LittleEndian(buffer[24..]));
+}

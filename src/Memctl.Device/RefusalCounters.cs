@@ -1,0 +1,13 @@
+using Memctl.Device.Protocol;
+
+namespace Memctl.Device;
+
+/// <summary>How often the device answered each of its own errors. Only a guest that does wrong writes these shared lines.</summary>
+internal sealed class RefusalCounters
+{
+    private readonly ulong[] _counts = new ulong[(int)DeviceError.BUFFER_UNREADABLE + 1];
+
+    internal void Count(DeviceError error) => Interlocked.Increment(ref _counts[(int)error]);
+
+    internal ulong this[DeviceError error] => Volatile.Read(ref _counts[(int)error]);
+}

@@ -1,0 +1,74 @@
+using Memctl.Device;
+using Memctl.Plugin.Abi;
+using Microsoft.Extensions.Logging;
+
+namespace Memctl.Plugin;
+
+/// <summary>
+/// The devices of this process. A handle is a slot's number and a count of devices made, never an address: whatever a caller
+/// passes is looked up and compared, nothing of it is dereferenced.
+/// </summary>
+internal static unsafe class DeviceHandles
+{
+    /// <summary>Devices in one process; a VMM has one for each virtual machine it runs, which is one.</summary>
+    internal const int MostDevices = 16;
+
+    private const int SlotBits = 8;
+
+    private static readonly OpenDevice?[] _slots = new OpenDevice?[MostDevices];
+    private static readonly Lock _gate = new();
+    private static ulong _made;
+
+    /// <summary>Gives a device a handle; null if every slot is taken.</summary>
+    internal static memctl_device* Add(MemctlDevice device, ILoggerFactory logging)
+    {
+        lock (_gate)
+        {
+            int slot = Array.IndexOf(_slots, null);
+            if (slot < 0)
+            {
+                return null;
+            }
+
+            var handle = (nuint)((++_made << SlotBits) | (uint)slot);
+            Volatile.Write(ref _slots[slot], new OpenDevice(handle, device, logging));
+            return (memctl_device*)handle;
+        }
+    }
+
+    /// <summary>The device of a handle, or null.</summary>
+    internal static MemctlDevice? Find(memctl_device* handle) => FindOpen(handle)?.Device;
+
+    /// <summary>Makes a handle invalid; null if it was not valid. Of several callers at once, one gets the device.</summary>
+    internal static OpenDevice? Remove(memctl_device* handle)
+    {
+        lock (_gate)
+        {
+            OpenDevice? open = FindOpen(handle);
+            if (open is not null)
+            {
+                Volatile.Write(ref _slots[(nuint)handle & ((1 << SlotBits) - 1)], null);
+            }
+
+            return open;
+        }
+    }
+
+    private static OpenDevice? FindOpen(memctl_device* handle)
+    {
+        nuint slot = (nuint)handle & ((1 << SlotBits) - 1);
+        if (slot >= MostDevices)
+        {
+            return null;
+        }
+
+        OpenDevice? open = Volatile.Read(ref _slots[slot]);
+        return open is not null && open.Handle == (nuint)handle ? open : null;
+    }
+}
+
+/// <summary>A device that has a handle.</summary>
+/// <param name="Handle">The handle's value.</param>
+/// <param name="Device">The device.</param>
+/// <param name="Logging">Where its records go; to be disposed of when the device has stopped.</param>
+internal sealed record OpenDevice(nuint Handle, MemctlDevice Device, ILoggerFactory Logging);

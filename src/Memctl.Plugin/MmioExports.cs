@@ -1,0 +1,66 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.InteropServices;
+using Memctl.Plugin.Abi;
+
+namespace Memctl.Plugin;
+
+/// <summary>The exports that vCPU threads call. What each promises stands in native/include/memctl_plugin.h.</summary>
+[SuppressMessage("Design", "CA1031", Justification = "No exception may cross the C ABI; each becomes a status and a message.")]
+internal static unsafe class MmioExports
+{
+    /// <summary>The widest access that a processor makes to a device in one piece.</summary>
+    private const nuint MostBytes = 8;
+
+    [UnmanagedCallersOnly(EntryPoint = "mmio_read")]
+    internal static uint MmioRead(memctl_device* handle, ulong offset, byte* data, nuint length)
+    {
+        if (data == null || length - 1 >= MostBytes)
+        {
+            return Failure.InvalidArgument("mmio_read takes a place for 1 to 8 bytes.");
+        }
+
+        // The caller owns data, of this length, until the return.
+        var bytes = new Span<byte>(data, (int)length);
+        try
+        {
+            if (DeviceHandles.Find(handle) is not { } device)
+            {
+                bytes.Clear();
+                return Failure.InvalidHandle();
+            }
+
+            device.MmioRead(offset, bytes);
+            return MemctlAbi.MEMCTL_OK;
+        }
+        catch (Exception exception)
+        {
+            return Failure.Of(exception);
+        }
+    }
+
+    [UnmanagedCallersOnly(EntryPoint = "mmio_write")]
+    internal static uint MmioWrite(memctl_device* handle, ulong offset, byte* data, nuint length)
+    {
+        if (data == null || length - 1 >= MostBytes)
+        {
+            return Failure.InvalidArgument("mmio_write takes 1 to 8 bytes.");
+        }
+
+        try
+        {
+            if (DeviceHandles.Find(handle) is not { } device)
+            {
+                return Failure.InvalidHandle();
+            }
+
+            // The caller owns data, of this length, until the return.
+            return device.MmioWrite(offset, new ReadOnlySpan<byte>(data, (int)length))
+                ? MemctlAbi.MEMCTL_OK
+                : MemctlAbi.MEMCTL_IGNORED_ACCESS;
+        }
+        catch (Exception exception)
+        {
+            return Failure.Of(exception);
+        }
+    }
+}
