@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The HTTP API on a Unix socket: Cloud Hypervisor's names where it has one for the thing, and two of our own
+//! (`vm.memctl-inhibit-discard`, which a VFIO device does there, and `vm.dirty-log`, which a migration does there).
+
+use std::collections::BTreeMap;
+use std::io::BufReader;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+
+use serde::Deserialize;
+use serde_json::{json, Value};
+
+use crate::config;
+use crate::event::Event;
+use crate::failure::{Doing, Result};
+use crate::http::{self, HttpRequest};
+use crate::vm::Vm;
+
+const PREFIX: &str = "/api/v1/";
+
+/// What a client can ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// GET vmm.ping
+    Ping,
+    /// GET vm.info
+    Info,
+    /// GET vm.counters
+    Counters,
+    /// PUT vm.pause
+    Pause,
+    /// PUT vm.resume
+    Resume,
+    /// PUT vm.snapshot {"destination_url": "file://DIRECTORY"}
+    Snapshot(PathBuf),
+    /// PUT vm.resize {"desired_ram": BYTES}
+    Resize(u64),
+    /// PUT vm.shutdown, PUT vmm.shutdown
+    Shutdown,
+    /// PUT vm.memctl-inhibit-discard {"enabled": true}
+    InhibitDiscard(bool),
+    /// PUT vm.dirty-log {"enabled": true}
+    SetDirtyLog(bool),
+    /// GET vm.dirty-log: the pages changed since the last call, by the guest and by the device
+    TakeDirtyLog,
+}
+
+/// The outcome: a body or none, or a sentence.
+pub type Response = Result<Option<Value>>;
+
+impl Request {
+    /// Whether the VMM ends after it.
+    pub fn ends_the_vm(&self) -> bool {
+        *self == Self::Shutdown
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SnapshotBody {
+    destination_url: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResizeBody {
+    desired_ram: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SwitchBody {
+    enabled: bool,
+}
+
+/// Carries out a request, on the thread that owns the VM.
+///
+/// # Errors
+/// As the VM's own functions.
+pub fn answer(vm: &mut Vm, request: &Request) -> Response {
+    let done = match request {
+        Request::Ping => {
+            return Ok(Some(
+                json!({ "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id() }),
+            ))
+        }
+        Request::Info => {
+            let state = if vm.is_running() { "Running" } else { "Paused" };
+            return Ok(Some(
+                json!({ "state": state, "memory_actual_size": vm.memory_size() }),
+            ));
+        }
+        Request::Counters => return counters(vm).map(Some),
+        Request::TakeDirtyLog => {
+            let (guest, device) = vm.take_dirty_pages()?;
+            return Ok(Some(json!({ "guest": guest, "device": device })));
+        }
+        Request::Pause => vm.pause(),
+        Request::Resume => {
+            vm.resume();
+            Ok(())
+        }
+        Request::Snapshot(directory) => vm.snapshot(directory),
+        Request::Resize(size) => vm.resize_memory(*size),
+        Request::Shutdown => Ok(()),
+        Request::InhibitDiscard(enabled) => vm
+            .device()?
+            .inhibit_discard(*enabled)
+            .doing("can't switch the inhibition of discards"),
+        Request::SetDirtyLog(enabled) => vm.set_dirty_logging(*enabled),
+    };
+    done.map(|()| None)
+}
+
+fn counters(vm: &Vm) -> Result<Value> {
+    let counters = vm
+        .device()?
+        .counters()
+        .doing("can't read the device's counters")?;
+    let counters: BTreeMap<_, _> = counters
+        .iter()
+        .map(|counter| (counter.name.to_owned(), counter.value))
+        .collect();
+    Ok(json!({ "memctl": counters }))
+}
+
+/// Serves the socket with a thread of its own, one client after the other.
+///
+/// # Errors
+/// The socket can't be made: most often, because it exists.
+pub fn listen(path: &Path, events: Sender<Event>) -> Result<()> {
+    let listener = UnixListener::bind(path).doing(&format!("can't listen at {}", path.display()))?;
+    thread::Builder::new()
+        .name("http-server".to_owned())
+        .spawn(move || {
+            for stream in listener.incoming() {
+                if let Err(error) = stream.and_then(|stream| serve(stream, &events)) {
+                    log::warn!("a client of the API: {error}");
+                }
+            }
+        })
+        .doing("can't start the thread of the API")?;
+    Ok(())
+}
+
+fn serve(mut stream: UnixStream, events: &Sender<Event>) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    while let Some(request) = http::read_request(&mut reader)? {
+        let (status, body) = respond(&request, events);
+        http::write_response(&mut stream, status, &body)?;
+    }
+    Ok(())
+}
+
+fn respond(request: &HttpRequest, events: &Sender<Event>) -> (u16, Vec<u8>) {
+    let request = match parse(request) {
+        Ok(Some(request)) => request,
+        Ok(None) => return (404, error_body("no such request")),
+        Err(sentence) => return (400, error_body(&sentence)),
+    };
+    let (reply, response) = mpsc::channel();
+    // Both fail only while the VMM ends.
+    if events.send(Event::Api(request, reply)).is_err() {
+        return (500, error_body("the VM is ending"));
+    }
+    match response.recv() {
+        Ok(Ok(Some(body))) => (200, body.to_string().into_bytes()),
+        Ok(Ok(None)) => (204, Vec::new()),
+        Ok(Err(error)) => (500, error_body(&error.to_string())),
+        Err(_) => (500, error_body("the VM is ending")),
+    }
+}
+
+fn error_body(sentence: &str) -> Vec<u8> {
+    json!([sentence]).to_string().into_bytes()
+}
+
+/// None if there is no such request.
+fn parse(request: &HttpRequest) -> std::result::Result<Option<Request>, String> {
+    let Some(name) = request.path.strip_prefix(PREFIX) else {
+        return Ok(None);
+    };
+    Ok(Some(match (request.method.as_str(), name) {
+        ("GET", "vmm.ping") => Request::Ping,
+        ("GET", "vm.info") => Request::Info,
+        ("GET", "vm.counters") => Request::Counters,
+        ("GET", "vm.dirty-log") => Request::TakeDirtyLog,
+        ("PUT", "vm.pause") => Request::Pause,
+        ("PUT", "vm.resume") => Request::Resume,
+        ("PUT", "vm.shutdown" | "vmm.shutdown") => Request::Shutdown,
+        ("PUT", "vm.snapshot") => Request::Snapshot(config::snapshot_directory(
+            &body::<SnapshotBody>(request)?.destination_url,
+        )?),
+        ("PUT", "vm.resize") => Request::Resize(body::<ResizeBody>(request)?.desired_ram),
+        ("PUT", "vm.memctl-inhibit-discard") => Request::InhibitDiscard(body::<SwitchBody>(request)?.enabled),
+        ("PUT", "vm.dirty-log") => Request::SetDirtyLog(body::<SwitchBody>(request)?.enabled),
+        _ => return Ok(None),
+    }))
+}
+
+fn body<'a, T: Deserialize<'a>>(request: &'a HttpRequest) -> std::result::Result<T, String> {
+    serde_json::from_slice(&request.body).map_err(|error| format!("the body: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(method: &str, path: &str, body: &str) -> std::result::Result<Option<Request>, String> {
+        parse(&HttpRequest {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            body: body.into(),
+        })
+    }
+
+    #[test]
+    fn requests_have_cloud_hypervisors_names() {
+        let snapshot = parsed(
+            "PUT",
+            "/api/v1/vm.snapshot",
+            r#"{"destination_url":"file:///tmp/s"}"#,
+        );
+        assert_eq!(snapshot, Ok(Some(Request::Snapshot(PathBuf::from("/tmp/s")))));
+        let resize = parsed("PUT", "/api/v1/vm.resize", r#"{"desired_ram":1024}"#);
+        assert_eq!(resize, Ok(Some(Request::Resize(1024))));
+        assert_eq!(
+            parsed("GET", "/api/v1/vm.counters", ""),
+            Ok(Some(Request::Counters))
+        );
+    }
+
+    #[test]
+    fn what_is_unknown_is_not_found_and_what_is_wrong_is_refused() {
+        assert_eq!(parsed("GET", "/api/v1/vm.pause", ""), Ok(None));
+        assert_eq!(parsed("PUT", "/vm.pause", ""), Ok(None));
+        assert!(parsed("PUT", "/api/v1/vm.resize", "").is_err());
+        assert!(parsed("PUT", "/api/v1/vm.resize", r#"{"desired_vcpus":1}"#).is_err());
+        assert!(parsed("PUT", "/api/v1/vm.snapshot", r#"{"destination_url":"/tmp"}"#).is_err());
+    }
+}

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The command line, in Cloud Hypervisor's own flags: what is tried here runs unchanged there.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Parser;
+use serde::{Deserialize, Serialize};
+
+const HUGE_PAGE_SIZE: u64 = 2 << 20;
+/// The ids of a local APIC are 8 bits wide, and 255 means all of them.
+const MAX_VCPUS: u8 = 254;
+
+/// Runs a guest under KVM with the memctl device, whose logic is in a plugin.
+#[derive(Debug, Parser)]
+#[command(name = "memctl-vmm", version)]
+pub struct Arguments {
+    /// Kernel: a 64-bit Linux bzImage, or an ELF file with a PVH entry point
+    #[arg(long, value_name = "FILE", required_unless_present = "restore")]
+    pub kernel: Option<PathBuf>,
+
+    /// Initial RAM disk for the kernel
+    #[arg(long, value_name = "FILE")]
+    pub initramfs: Option<PathBuf>,
+
+    /// Kernel command line
+    #[arg(long, value_name = "TEXT", default_value = "", allow_hyphen_values = true)]
+    pub cmdline: String,
+
+    /// boot=NUMBER_OF_VCPUS
+    #[arg(long, default_value = "boot=1")]
+    pub cpus: CpusConfig,
+
+    /// size=SIZE[,shared=on|off][,hugepages=on|off][,mergeable=on|off][,thp=on|off]
+    #[arg(long, default_value = "size=512M")]
+    pub memory: MemoryConfig,
+
+    /// Serial port at I/O port 0x3f8: off|null|tty|file=PATH
+    #[arg(long, default_value = "off")]
+    pub serial: SerialConfig,
+
+    /// Virtio console, which this VMM does not have: off|null
+    #[arg(long, default_value = "off", value_parser = ["off", "null"])]
+    pub console: String,
+
+    /// Sandbox of the vCPU threads: true (a forbidden system call ends the VMM), false (none), log (it is logged and goes on)
+    #[arg(long, default_value = "true")]
+    pub seccomp: SeccompConfig,
+
+    /// The memctl device: plugin=PATH[,KEY=VALUE]..., all that follows the path being for the plugin
+    #[arg(long, value_name = "OPTIONS")]
+    pub memctl: Option<MemctlConfig>,
+
+    /// Unix socket of the HTTP API: path=PATH or PATH
+    #[arg(long, value_name = "PATH")]
+    pub api_socket: Option<SocketPath>,
+
+    /// Start from a snapshot, in place of a kernel: source_url=file://DIRECTORY
+    #[arg(long, value_name = "SOURCE")]
+    pub restore: Option<RestoreConfig>,
+
+    /// More log records: -v informs, -vv is for debugging, -vvv is everything
+    #[arg(short, action = clap::ArgAction::Count)]
+    pub verbosity: u8,
+}
+
+/// `--cpus`
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct CpusConfig {
+    /// vCPUs present at boot, 1 to 254.
+    pub boot: u8,
+}
+
+/// `--memory`
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct MemoryConfig {
+    /// Bytes of guest RAM at boot.
+    pub size: u64,
+    /// Mapped shared, from a memfd: what vhost-user and virtio-fs need.
+    pub shared: bool,
+    /// From the host's pool of 2 MiB pages.
+    pub hugepages: bool,
+    /// Advised MADV_MERGEABLE for KSM.
+    pub mergeable: bool,
+    /// Private memory is advised MADV_HUGEPAGE.
+    pub thp: bool,
+}
+
+/// `--serial`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SerialConfig {
+    /// No serial port.
+    Off,
+    /// A serial port whose output is dropped.
+    Null,
+    /// Standard output and standard input.
+    Tty,
+    /// Output to a file.
+    File(PathBuf),
+}
+
+/// `--seccomp`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeccompConfig {
+    /// A forbidden system call ends the VMM.
+    On,
+    /// No filter.
+    Off,
+    /// A forbidden system call is logged by the kernel and carried out.
+    Log,
+}
+
+/// `--memctl`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemctlConfig {
+    /// The plugin's library.
+    pub plugin: PathBuf,
+    /// What the plugin parses: everything that follows the path.
+    pub options: String,
+}
+
+/// `--api-socket`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketPath(pub PathBuf);
+
+/// `--restore`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoreConfig {
+    /// The snapshot's folder.
+    pub directory: PathBuf,
+}
+
+/// `key=value,key=value`, each key at most once.
+fn pairs(text: &str) -> Result<Vec<(&str, &str)>, String> {
+    let mut seen: Vec<(&str, &str)> = Vec::new();
+    for item in text.split(',') {
+        let (key, value) = item
+            .split_once('=')
+            .ok_or_else(|| format!("\"{item}\" is not of the form key=value"))?;
+        if seen.iter().any(|(other, _)| *other == key) {
+            return Err(format!("\"{key}\" is given twice"));
+        }
+        seen.push((key, value));
+    }
+    Ok(seen)
+}
+
+/// A count of bytes with an optional suffix K, M, G or T.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let (digits, shift) = match text.trim_end_matches(['K', 'M', 'G', 'T']) {
+        digits if digits.len() == text.len() => (digits, 0),
+        digits if digits.len() + 1 == text.len() => match text.as_bytes()[digits.len()] {
+            b'K' => (digits, 10),
+            b'M' => (digits, 20),
+            b'G' => (digits, 30),
+            _ => (digits, 40),
+        },
+        _ => return Err(format!("\"{text}\" is not a size")),
+    };
+    let number: u64 = digits.parse().map_err(|_| format!("\"{text}\" is not a size"))?;
+    number
+        .checked_mul(1 << shift)
+        .ok_or_else(|| format!("\"{text}\" is more than this machine can address"))
+}
+
+fn parse_toggle(key: &str, value: &str) -> Result<bool, String> {
+    match value {
+        "on" | "true" => Ok(true),
+        "off" | "false" => Ok(false),
+        _ => Err(format!("{key}=\"{value}\" is neither on nor off")),
+    }
+}
+
+fn file_url(url: &str) -> Result<PathBuf, String> {
+    match url.strip_prefix("file://") {
+        Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
+        _ => Err(format!("\"{url}\" is not of the form file://DIRECTORY")),
+    }
+}
+
+/// The folder that a `file://` URL of the API or the command line names.
+pub fn snapshot_directory(url: &str) -> Result<PathBuf, String> {
+    file_url(url)
+}
+
+impl FromStr for CpusConfig {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut boot = 1;
+        for (key, value) in pairs(text)? {
+            match key {
+                "boot" => {
+                    boot = value
+                        .parse()
+                        .ok()
+                        .filter(|count| (1..=MAX_VCPUS).contains(count))
+                        .ok_or_else(|| format!("boot=\"{value}\" is not 1 to {MAX_VCPUS}"))?;
+                }
+                _ => return Err(format!("unknown key \"{key}\"")),
+            }
+        }
+        Ok(Self { boot })
+    }
+}
+
+impl FromStr for MemoryConfig {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut config = Self {
+            size: 512 << 20,
+            shared: false,
+            hugepages: false,
+            mergeable: false,
+            thp: true,
+        };
+        for (key, value) in pairs(text)? {
+            match key {
+                "size" => config.size = parse_size(value)?,
+                "shared" => config.shared = parse_toggle(key, value)?,
+                "hugepages" => config.hugepages = parse_toggle(key, value)?,
+                "mergeable" => config.mergeable = parse_toggle(key, value)?,
+                "thp" => config.thp = parse_toggle(key, value)?,
+                _ => return Err(format!("unknown key \"{key}\"")),
+            }
+        }
+        let unit = config.page_size();
+        if config.size < 4 << 20 || config.size % unit != 0 {
+            return Err(format!(
+                "size must be at least 4M and a multiple of the page size, {unit} bytes"
+            ));
+        }
+        Ok(config)
+    }
+}
+
+impl MemoryConfig {
+    /// The unit in which the host backs this memory.
+    pub fn page_size(&self) -> u64 {
+        if self.hugepages {
+            HUGE_PAGE_SIZE
+        } else {
+            4096
+        }
+    }
+}
+
+impl FromStr for SerialConfig {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            None if text == "off" => Ok(Self::Off),
+            None if text == "null" => Ok(Self::Null),
+            None if text == "tty" => Ok(Self::Tty),
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(PathBuf::from(path))),
+            _ => Err(format!("\"{text}\" is none of off, null, tty, file=PATH")),
+        }
+    }
+}
+
+impl FromStr for SeccompConfig {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "true" => Ok(Self::On),
+            "false" => Ok(Self::Off),
+            "log" => Ok(Self::Log),
+            _ => Err(format!("\"{text}\" is none of true, false, log")),
+        }
+    }
+}
+
+impl FromStr for MemctlConfig {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let rest = text
+            .strip_prefix("plugin=")
+            .ok_or("the first key must be plugin=PATH")?;
+        let (plugin, options) = rest.split_once(',').unwrap_or((rest, ""));
+        if plugin.is_empty() {
+            return Err("plugin= needs a path".to_owned());
+        }
+        Ok(Self {
+            plugin: PathBuf::from(plugin),
+            options: options.to_owned(),
+        })
+    }
+}
+
+impl FromStr for SocketPath {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix("path=").unwrap_or(text) {
+            "" => Err("the path is empty".to_owned()),
+            path => Ok(Self(PathBuf::from(path))),
+        }
+    }
+}
+
+impl FromStr for RestoreConfig {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut directory = None;
+        for (key, value) in pairs(text)? {
+            match key {
+                "source_url" => directory = Some(file_url(value)?),
+                _ => return Err(format!("unknown key \"{key}\"")),
+            }
+        }
+        let directory = directory.ok_or("source_url=file://DIRECTORY is needed")?;
+        Ok(Self { directory })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_take_a_suffix() {
+        assert_eq!(parse_size("4096"), Ok(4096));
+        assert_eq!(parse_size("3K"), Ok(3 << 10));
+        assert_eq!(parse_size("512M"), Ok(512 << 20));
+        assert_eq!(parse_size("2G"), Ok(2 << 30));
+        assert_eq!(parse_size("1T"), Ok(1 << 40));
+        for wrong in ["", "M", "1MM", "1MK", "-1", "1.5G", "20000000T", "0x10"] {
+            assert!(parse_size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn memory_takes_its_keys_in_any_order() {
+        let config: MemoryConfig = "hugepages=on,size=1G,shared=on".parse().unwrap();
+        assert_eq!(
+            config,
+            MemoryConfig {
+                size: 1 << 30,
+                shared: true,
+                hugepages: true,
+                mergeable: false,
+                thp: true
+            }
+        );
+    }
+
+    #[test]
+    fn memory_refuses_what_it_can_not_back() {
+        for wrong in [
+            "size=1M",
+            "size=513",
+            "size=5M,hugepages=on",
+            "shared=yes",
+            "size=1G,size=1G",
+            "zone=a",
+            "size",
+        ] {
+            assert!(wrong.parse::<MemoryConfig>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn plugin_options_pass_untouched() {
+        let config: MemctlConfig = "plugin=/lib/x.so,allow=[INFO,FREE],channels=4,plugin=2"
+            .parse()
+            .unwrap();
+        assert_eq!(config.plugin, PathBuf::from("/lib/x.so"));
+        assert_eq!(config.options, "allow=[INFO,FREE],channels=4,plugin=2");
+        let bare: MemctlConfig = "plugin=/lib/x.so".parse().unwrap();
+        assert_eq!(bare.options, "");
+        for wrong in ["", "channels=4,plugin=/lib/x.so", "plugin=", "plugin=,channels=4"] {
+            assert!(wrong.parse::<MemctlConfig>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn cpus_are_counted_from_one() {
+        assert_eq!("boot=4".parse(), Ok(CpusConfig { boot: 4 }));
+        for wrong in ["boot=0", "boot=255", "boot=", "4", "boot=1,boot=2", "max=4"] {
+            assert!(wrong.parse::<CpusConfig>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn serial_names_its_kind() {
+        assert_eq!("tty".parse(), Ok(SerialConfig::Tty));
+        assert_eq!(
+            "file=/tmp/x".parse(),
+            Ok(SerialConfig::File(PathBuf::from("/tmp/x")))
+        );
+        for wrong in ["", "file=", "pty", "file"] {
+            assert!(wrong.parse::<SerialConfig>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn restore_takes_a_file_url() {
+        let config: RestoreConfig = "source_url=file:///var/s".parse().unwrap();
+        assert_eq!(config.directory, PathBuf::from("/var/s"));
+        for wrong in [
+            "file:///var/s",
+            "source_url=/var/s",
+            "source_url=file://",
+            "prefault=on",
+        ] {
+            assert!(wrong.parse::<RestoreConfig>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The thread that owns the VM: starts it, does what the API asks, and ends when the guest does.
+
+use std::sync::mpsc::{self, Receiver};
+
+use memctl_shim::Plugin;
+
+use crate::api;
+use crate::config::{Arguments, SerialConfig};
+use crate::event::Event;
+use crate::failure::{Doing, Result};
+use crate::ports::Ending;
+use crate::vm::Vm;
+use crate::GUEST_FAILED;
+
+/// Runs the VM to its end; returns the exit status. A restored VM waits for the API's `vm.resume`, as Cloud Hypervisor's does.
+///
+/// # Errors
+/// The VM can't be made.
+pub fn run(arguments: &Arguments, plugin: Option<&Plugin>) -> Result<u8> {
+    let (sender, events) = mpsc::channel();
+    let mut vm = Vm::new(arguments, plugin, &sender)?;
+    if let Some(socket) = &arguments.api_socket {
+        api::listen(&socket.0, sender)?;
+    }
+    if let (SerialConfig::Tty, Some(serial)) = (&arguments.serial, vm.ports().serial()) {
+        serial.read_standard_input()?;
+    }
+    if arguments.restore.is_none() || arguments.api_socket.is_none() {
+        vm.resume();
+    }
+    let status = serve(&mut vm, &events);
+    // Parks the vCPUs, so that none runs while guest RAM goes.
+    vm.pause()?;
+    if let Some(socket) = &arguments.api_socket {
+        std::fs::remove_file(&socket.0).doing("can't remove the API's socket")?;
+    }
+    Ok(status)
+}
+
+fn serve(vm: &mut Vm, events: &Receiver<Event>) -> u8 {
+    for event in events {
+        match event {
+            Event::Ended(Ending::PowerOff | Ending::Reset) => return 0,
+            Event::Ended(Ending::Status(status)) => return status,
+            Event::Failed(sentence) => {
+                eprintln!("memctl-vmm: {sentence}");
+                return GUEST_FAILED;
+            }
+            Event::Api(request, reply) => {
+                let ends = request.ends_the_vm();
+                // The client may have gone; the request is carried out all the same.
+                drop(reply.send(api::answer(vm, &request)));
+                if ends {
+                    return 0;
+                }
+            }
+        }
+    }
+    0
+}

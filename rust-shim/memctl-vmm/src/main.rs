@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The reference VMM: a small one that hosts the memctl shim exactly as Cloud Hypervisor does, with the same flags and the
+//! same sandbox.
+//!
+//! Exit status: 0 after the guest powered off or reset itself or the API ended it; the guest's own after a byte stored
+//! to I/O port 0xf4; [`START_FAILED`] if the VM could not be made; [`GUEST_FAILED`] if the guest could not go on; 2 for a wrong
+//! command line.
+
+mod api;
+mod boot;
+mod config;
+mod control;
+mod cpuid;
+mod dirty;
+mod event;
+mod failure;
+mod http;
+mod layout;
+mod memory;
+mod memory_file;
+mod pci;
+mod ports;
+mod seccomp;
+mod serial;
+mod snapshot;
+mod vcpu;
+mod vcpu_state;
+mod vm;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use memctl_shim::Plugin;
+
+use crate::config::Arguments;
+use crate::failure::{Doing, Result};
+
+/// The VM could not be made: one sentence on standard error says why.
+const START_FAILED: u8 = 3;
+/// The guest could not go on (it touched memory that it had closed, a triple fault, ...): one sentence says why.
+const GUEST_FAILED: u8 = 4;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    start_log(arguments.verbosity);
+    // Before any thread, signal handler or sandbox of ours: loading starts the plugin's runtime.
+    let plugin = arguments
+        .memctl
+        .as_ref()
+        .map(|config| Plugin::load(&config.plugin))
+        .transpose();
+    match plugin
+        .doing("can't load the plugin")
+        .and_then(|plugin| run(&arguments, plugin.as_ref()))
+    {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("memctl-vmm: {error}");
+            ExitCode::from(START_FAILED)
+        }
+    }
+}
+
+fn run(arguments: &Arguments, plugin: Option<&Plugin>) -> Result<u8> {
+    if let Some(plugin) = plugin {
+        log::info!("{} offers ABI {}", plugin.path().display(), plugin.abi_version());
+    }
+    vcpu::own_the_kick_signal()?;
+    let _terminal = serial::RawTerminal::new(&arguments.serial);
+    control::run(arguments, plugin)
+}
+
+fn start_log(verbosity: u8) {
+    let level = match verbosity {
+        0 => log::LevelFilter::Warn,
+        1 => log::LevelFilter::Info,
+        2 => log::LevelFilter::Debug,
+        _ => log::LevelFilter::Trace,
+    };
+    env_logger::Builder::new()
+        .filter_level(level)
+        .format_timestamp_micros()
+        .init();
+}

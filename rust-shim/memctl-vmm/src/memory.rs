@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Guest RAM: made, mapped, and told to KVM and to the plugin, at boot and while the guest runs.
+
+use std::fs::File;
+use std::os::fd::FromRawFd;
+use std::sync::Arc;
+
+use kvm_bindings::{kvm_userspace_memory_region, KVM_MEM_LOG_DIRTY_PAGES};
+use kvm_ioctls::VmFd;
+use memctl_shim::{Device, Region, RegionFlags};
+use vm_memory::{FileOffset, GuestAddress, GuestMemoryMmap, GuestMemoryRegion, GuestRegionMmap, MmapRegion};
+
+use crate::config::MemoryConfig;
+use crate::failure::{Doing, Failure, Result};
+use crate::layout::{self, Range};
+
+/// One mapping of guest RAM.
+pub struct RamRegion {
+    slot: u32,
+    mapping: Arc<GuestRegionMmap>,
+}
+
+impl RamRegion {
+    /// Where the guest sees it.
+    pub fn range(&self) -> Range {
+        Range {
+            start: self.mapping.start_addr().0,
+            length: self.mapping.len(),
+        }
+    }
+
+    /// Where it is mapped in this process.
+    pub fn host_address(&self) -> *mut u8 {
+        self.mapping.as_ptr()
+    }
+
+    /// The mapping itself.
+    pub fn mapping(&self) -> &GuestRegionMmap {
+        &self.mapping
+    }
+
+    /// The memfd of a shared mapping: what it holds is what RAM holds.
+    pub fn shared_file(&self) -> Option<&File> {
+        let shared = self.mapping.flags() & libc::MAP_SHARED != 0;
+        self.mapping
+            .file_offset()
+            .map(FileOffset::file)
+            .filter(|_| shared)
+    }
+}
+
+/// All RAM of the guest. Owned by the thread that controls the VM; vCPUs reach RAM through KVM only.
+pub struct GuestRam {
+    config: MemoryConfig,
+    vm: Arc<VmFd>,
+    device: Option<Arc<Device>>,
+    regions: Vec<RamRegion>,
+    boot_regions: usize,
+    dirty_logging: bool,
+}
+
+impl GuestRam {
+    /// Makes the RAM that the guest has at boot.
+    ///
+    /// # Errors
+    /// The host has not the memory, or KVM or the plugin refuses it.
+    pub fn new(config: MemoryConfig, vm: Arc<VmFd>, device: Option<Arc<Device>>) -> Result<Self> {
+        let mut ram = Self {
+            config,
+            vm,
+            device,
+            regions: Vec::new(),
+            boot_regions: 0,
+            dirty_logging: false,
+        };
+        for range in layout::ram(config.size) {
+            ram.add(range)?;
+        }
+        ram.boot_regions = ram.regions.len();
+        Ok(ram)
+    }
+
+    /// Every region, in the order of their addresses.
+    pub fn regions(&self) -> &[RamRegion] {
+        &self.regions
+    }
+
+    /// Bytes of RAM, hot-plugged ones with them.
+    pub fn size(&self) -> u64 {
+        self.regions.iter().map(|region| region.range().length).sum()
+    }
+
+    /// The view through which boot code fills RAM.
+    ///
+    /// # Errors
+    /// None that [`Self::add`] lets come about.
+    pub fn view(&self) -> Result<GuestMemoryMmap> {
+        let regions = self.regions.iter().map(|region| region.mapping.clone()).collect();
+        GuestMemoryMmap::from_arc_regions(regions).doing("can't lay out guest RAM")
+    }
+
+    /// Adds a region: maps it, gives it to KVM, then to the plugin.
+    ///
+    /// # Errors
+    /// The host has not the memory, or KVM or the plugin refuses it; nothing is added then.
+    pub fn add(&mut self, range: Range) -> Result<()> {
+        let mapping = Arc::new(map(range, &self.config)?);
+        let slot = (0..).find(|slot| self.regions.iter().all(|region| region.slot != *slot));
+        let region = RamRegion {
+            slot: slot.unwrap_or(u32::MAX),
+            mapping,
+        };
+        self.give_to_kvm(&region, range.length)?;
+        if let Some(device) = &self.device {
+            let description = Region {
+                guest_address: range.start,
+                length: range.length,
+                host_address: region.host_address(),
+                flags: RegionFlags {
+                    mergeable: self.config.mergeable,
+                    ..RegionFlags::default()
+                },
+            };
+            // SAFETY: the mapping is readable and writable and stays until remove() or drop(), both of which
+            // unregister it first.
+            if let Err(error) = unsafe { device.register_memory(&description) } {
+                self.give_to_kvm(&region, 0)?;
+                return Err(Failure::new(format!(
+                    "the plugin refuses guest RAM at {:#x}: {error}",
+                    range.start
+                )));
+            }
+        }
+        let place = self
+            .regions
+            .partition_point(|other| other.range().start < range.start);
+        self.regions.insert(place, region);
+        Ok(())
+    }
+
+    /// Takes away the last region, which must be hot-plugged: from the plugin, then from KVM, then from the host.
+    ///
+    /// # Errors
+    /// There is no hot-plugged region, or KVM refuses.
+    fn remove_last(&mut self) -> Result<()> {
+        if self.regions.len() == self.boot_regions {
+            return Err(Failure::new("RAM present at boot can't be unplugged"));
+        }
+        let region = self.regions.pop().ok_or_else(|| Failure::new("no RAM"))?;
+        let range = region.range();
+        if let Some(device) = &self.device {
+            if let Err(error) = device.unregister_memory(range.start, range.length) {
+                // The contract of unregister_memory: no request touches the range any more, whatever it reports.
+                log::warn!("unregistering guest RAM at {:#x}: {error}", range.start);
+            }
+        }
+        self.give_to_kvm(&region, 0)
+    }
+
+    /// Makes RAM `size` bytes large: by hot-plugging one region, or by unplugging hot-plugged ones.
+    ///
+    /// # Errors
+    /// The size is no multiple of the page size or can't be reached by whole regions, or [`Self::add`] fails.
+    pub fn resize(&mut self, size: u64) -> Result<()> {
+        let present = self.size();
+        if size % self.config.page_size() != 0 {
+            return Err(Failure::new(format!("{size} is no multiple of the page size")));
+        }
+        if size > present {
+            let end = self.regions.last().map_or(0, |region| region.range().end());
+            return self.add(Range {
+                start: layout::hotplug_start(end),
+                length: size - present,
+            });
+        }
+        let reachable = self.regions[self.boot_regions..]
+            .iter()
+            .rev()
+            .scan(present, |left, region| {
+                *left -= region.range().length;
+                Some(*left)
+            })
+            .any(|left| left == size);
+        if size != present && !reachable {
+            return Err(Failure::new(
+                "only whole hot-plugged regions can be unplugged, the last first",
+            ));
+        }
+        while self.size() > size {
+            self.remove_last()?;
+        }
+        Ok(())
+    }
+
+    /// Switches KVM's log of the pages that the guest changes.
+    ///
+    /// # Errors
+    /// KVM refuses.
+    pub fn set_dirty_logging(&mut self, enabled: bool) -> Result<()> {
+        self.dirty_logging = enabled;
+        for region in &self.regions {
+            self.give_to_kvm(region, region.range().length)?;
+        }
+        Ok(())
+    }
+
+    /// The pages that the guest itself has changed since the last call, as addresses; for each the log starts anew.
+    ///
+    /// # Errors
+    /// Dirty logging is off.
+    pub fn take_dirty_pages(&self) -> Result<Vec<u64>> {
+        let mut pages = Vec::new();
+        for region in &self.regions {
+            let range = region.range();
+            let bitmap = self
+                .vm
+                .get_dirty_log(region.slot, range.length as usize)
+                .doing("KVM_GET_DIRTY_LOG")?;
+            for (word, bits) in bitmap.into_iter().enumerate() {
+                let first = range.start + word as u64 * 64 * 4096;
+                pages.extend(
+                    (0..64)
+                        .filter(|bit| bits >> bit & 1 == 1)
+                        .map(|bit| first + bit * 4096),
+                );
+            }
+        }
+        Ok(pages)
+    }
+
+    fn give_to_kvm(&self, region: &RamRegion, length: u64) -> Result<()> {
+        let slot = kvm_userspace_memory_region {
+            slot: region.slot,
+            flags: if self.dirty_logging {
+                KVM_MEM_LOG_DIRTY_PAGES
+            } else {
+                0
+            },
+            guest_phys_addr: region.range().start,
+            memory_size: length,
+            userspace_addr: region.host_address() as u64,
+        };
+        // SAFETY: the mapping is at least `length` bytes long and is unmapped only after this was called with 0.
+        unsafe { self.vm.set_user_memory_region(slot) }.doing("KVM_SET_USER_MEMORY_REGION")
+    }
+}
+
+impl Drop for GuestRam {
+    fn drop(&mut self) {
+        let Some(device) = &self.device else { return };
+        for region in &self.regions {
+            let range = region.range();
+            if let Err(error) = device.unregister_memory(range.start, range.length) {
+                log::warn!("unregistering guest RAM at {:#x}: {error}", range.start);
+            }
+        }
+    }
+}
+
+fn map(range: Range, config: &MemoryConfig) -> Result<GuestRegionMmap> {
+    let what = format!("can't map {} MiB of guest RAM", range.length >> 20);
+    let file = if config.shared || config.hugepages {
+        Some(memory_file(range.length, config)?)
+    } else {
+        None
+    };
+    let mut flags = if config.shared {
+        libc::MAP_SHARED
+    } else {
+        libc::MAP_PRIVATE
+    };
+    if file.is_none() {
+        flags |= libc::MAP_ANONYMOUS;
+    }
+    if !config.hugepages {
+        // Without this, a host that counts commitments would refuse RAM that the guest may never touch. Huge pages
+        // are reserved, so that their lack shows here and not as a SIGBUS.
+        flags |= libc::MAP_NORESERVE;
+    }
+    let length = range.length as usize;
+    let mapping = MmapRegion::build(
+        file.map(|file| FileOffset::new(file, 0)),
+        length,
+        libc::PROT_READ | libc::PROT_WRITE,
+        flags,
+    )
+    .doing(&what)?;
+    if config.mergeable {
+        advise(&mapping, libc::MADV_MERGEABLE, "MADV_MERGEABLE")?;
+    }
+    if config.thp && !config.shared && !config.hugepages {
+        advise(&mapping, libc::MADV_HUGEPAGE, "MADV_HUGEPAGE")?;
+    }
+    GuestRegionMmap::new(mapping, GuestAddress(range.start)).doing(&what)
+}
+
+fn advise(mapping: &MmapRegion, advice: libc::c_int, name: &str) -> Result<()> {
+    // SAFETY: the range is exactly the mapping, and neither advice changes what it holds.
+    if unsafe { libc::madvise(mapping.as_ptr().cast(), mapping.size(), advice) } != 0 {
+        return Err(Failure::last_os_error(&format!("can't advise guest RAM {name}")));
+    }
+    Ok(())
+}
+
+fn memory_file(length: u64, config: &MemoryConfig) -> Result<File> {
+    let mut flags = libc::MFD_CLOEXEC;
+    if config.hugepages {
+        flags |= libc::MFD_HUGETLB | libc::MFD_HUGE_2MB;
+    }
+    // SAFETY: the name is a terminated string, and no memory is handed over.
+    let descriptor = unsafe { libc::memfd_create(c"guest-ram".as_ptr(), flags) };
+    if descriptor < 0 {
+        return Err(Failure::last_os_error("can't make a file for guest RAM"));
+    }
+    // SAFETY: the descriptor is new, and nothing else owns it.
+    let file = unsafe { File::from_raw_fd(descriptor) };
+    file.set_len(length).doing("can't size the file for guest RAM")?;
+    Ok(file)
+}

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+//! PCI bus 0 behind configuration mechanism 1: a host bridge, and the memctl function with its BAR.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+use crate::layout;
+
+/// I/O port of CONFIG_ADDRESS; CONFIG_DATA is the four ports after it.
+pub const CONFIG_ADDRESS: u16 = 0xcf8;
+/// First I/O port of CONFIG_DATA.
+pub const CONFIG_DATA: u16 = 0xcfc;
+/// Bytes of the memctl function's BAR 0: a page, which keeps every other device out of it.
+pub const BAR_LENGTH: u64 = 4096;
+
+const CONFIG_ENABLE: u32 = 1 << 31;
+const COMMAND: usize = 0x04;
+const COMMAND_MEMORY: u32 = 1 << 1;
+const BAR0: usize = 0x10;
+const BAR_NOWHERE: u64 = u64::MAX;
+
+/// Where the memctl function's BAR 0 is now. Written by configuration accesses, read by every vCPU on every memory
+/// access that leaves the guest, with no lock.
+#[derive(Clone, Debug)]
+pub struct BarWindow(Arc<AtomicU64>);
+
+impl BarWindow {
+    fn new() -> Self {
+        Self(Arc::new(AtomicU64::new(BAR_NOWHERE)))
+    }
+
+    /// The BAR's address, if an access of `length` bytes at `address` is for it.
+    pub fn base_of(&self, address: u64, length: usize) -> Option<u64> {
+        // Relaxed: one word that stands for itself. A vCPU that moves the BAR sees its own store; others are
+        // synchronised by the guest's own means.
+        let base = self.0.load(Ordering::Relaxed);
+        let offset = address.checked_sub(base)?;
+        (offset < BAR_LENGTH && length as u64 <= BAR_LENGTH - offset).then_some(base)
+    }
+}
+
+/// The configuration space of one function: 64 registers and which of their bits a guest may write.
+#[derive(Clone, Debug)]
+struct Function {
+    registers: [u32; 64],
+    writable: [u32; 64],
+}
+
+impl Function {
+    fn new(identity: &[(usize, u32)], writable: &[(usize, u32)]) -> Self {
+        let mut function = Self {
+            registers: [0; 64],
+            writable: [0; 64],
+        };
+        for (offset, value) in identity {
+            function.registers[offset / 4] = *value;
+        }
+        for (offset, mask) in writable {
+            function.writable[offset / 4] = *mask;
+        }
+        function
+    }
+
+    /// 8086:0d57, the host bridge that Cloud Hypervisor shows.
+    fn host_bridge() -> Self {
+        Self::new(&[(0x00, 0x0d57_8086), (0x08, 0x0600_0000)], &[])
+    }
+
+    /// The identity of PROTOCOL.md: 1ae0:0087, class 0880, revision 1, subsystem 1ae0:011f, no interrupt.
+    fn memctl() -> Self {
+        Self::new(
+            &[
+                (0x00, 0x0087_1ae0),
+                (0x08, 0x0880_0001),
+                (BAR0, layout::HOLE_START as u32),
+                (0x2c, 0x011f_1ae0),
+            ],
+            // Memory space and bus master enable; the address bits of a BAR of one page; the interrupt line, which
+            // firmware may use as a scratch register.
+            &[(COMMAND, 0x6), (BAR0, !(BAR_LENGTH as u32 - 1)), (0x3c, 0xff)],
+        )
+    }
+
+    fn bar(&self) -> u64 {
+        if self.registers[COMMAND / 4] & COMMAND_MEMORY == 0 {
+            return BAR_NOWHERE;
+        }
+        u64::from(self.registers[BAR0 / 4])
+    }
+}
+
+/// What a snapshot keeps of the bus.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+pub struct PciState {
+    address: u32,
+    command: u32,
+    bar: u32,
+    interrupt_line: u32,
+}
+
+/// Bus 0 and its two configuration ports.
+#[derive(Debug)]
+pub struct PciBus {
+    address: u32,
+    functions: Vec<Function>,
+    window: BarWindow,
+}
+
+impl PciBus {
+    /// A bus with the host bridge at 00.0 and, if asked for, the memctl function at 01.0. As after a reset,
+    /// the function's memory space is disabled; its BAR holds an address that the guest may keep.
+    pub fn new(with_memctl: bool) -> Self {
+        let mut functions = vec![Function::host_bridge()];
+        if with_memctl {
+            functions.push(Function::memctl());
+        }
+        Self {
+            address: 0,
+            functions,
+            window: BarWindow::new(),
+        }
+    }
+
+    /// The place of BAR 0, to be handed to the vCPUs.
+    pub fn window(&self) -> BarWindow {
+        self.window.clone()
+    }
+
+    /// A read of the ports; what nobody answers reads as ones.
+    pub fn read(&self, port: u16, data: &mut [u8]) {
+        data.fill(0xff);
+        if port == CONFIG_ADDRESS && data.len() == 4 {
+            data.copy_from_slice(&self.address.to_le_bytes());
+        } else if let Some((index, register, first)) = self.selected(port, data.len()) {
+            let bytes = self.functions[index].registers[register].to_le_bytes();
+            data.copy_from_slice(&bytes[first..first + data.len()]);
+        }
+    }
+
+    /// A write of the ports.
+    pub fn write(&mut self, port: u16, data: &[u8]) {
+        if port == CONFIG_ADDRESS {
+            // Narrower accesses of CONFIG_ADDRESS are not configuration accesses, says the PCI specification.
+            if let Ok(bytes) = data.try_into() {
+                self.address = u32::from_le_bytes(bytes);
+            }
+            return;
+        }
+        let Some((index, register, first)) = self.selected(port, data.len()) else {
+            return;
+        };
+        let function = &mut self.functions[index];
+        let mut bytes = function.registers[register].to_le_bytes();
+        bytes[first..first + data.len()].copy_from_slice(data);
+        let mask = function.writable[register];
+        function.registers[register] =
+            function.registers[register] & !mask | u32::from_le_bytes(bytes) & mask;
+        self.place_bar();
+    }
+
+    /// What a snapshot keeps.
+    pub fn state(&self) -> PciState {
+        let register = |offset: usize| {
+            self.functions
+                .get(1)
+                .map_or(0, |function| function.registers[offset / 4])
+        };
+        PciState {
+            address: self.address,
+            command: register(COMMAND),
+            bar: register(BAR0),
+            interrupt_line: register(0x3c),
+        }
+    }
+
+    /// Puts a snapshot's state back; bits that a guest can't write are left alone.
+    pub fn restore(&mut self, state: &PciState) {
+        self.address = state.address;
+        if let Some(function) = self.functions.get_mut(1) {
+            for (offset, value) in [
+                (COMMAND, state.command),
+                (BAR0, state.bar),
+                (0x3c, state.interrupt_line),
+            ] {
+                let mask = function.writable[offset / 4];
+                let register = &mut function.registers[offset / 4];
+                *register = *register & !mask | value & mask;
+            }
+        }
+        self.place_bar();
+    }
+
+    fn place_bar(&self) {
+        let base = self.functions.get(1).map_or(BAR_NOWHERE, Function::bar);
+        self.window.0.store(base, Ordering::Relaxed);
+    }
+
+    /// The function, register and first byte that an access of CONFIG_DATA is for.
+    fn selected(&self, port: u16, length: usize) -> Option<(usize, usize, usize)> {
+        let first = usize::from(port.checked_sub(CONFIG_DATA)?);
+        let (bus, device, function) = (
+            self.address >> 16 & 0xff,
+            self.address >> 11 & 0x1f,
+            self.address >> 8 & 7,
+        );
+        let present = (device as usize) < self.functions.len() && bus == 0 && function == 0;
+        let fits = length != 0 && first + length <= 4;
+        (present && fits && self.address & CONFIG_ENABLE != 0).then_some((
+            device as usize,
+            (self.address >> 2 & 0x3f) as usize,
+            first,
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn select(bus: &mut PciBus, device: u32, register: u32) {
+        bus.write(
+            CONFIG_ADDRESS,
+            &(CONFIG_ENABLE | device << 11 | register).to_le_bytes(),
+        );
+    }
+
+    fn get(bus: &mut PciBus, device: u32, register: u32) -> u32 {
+        let mut data = [0; 4];
+        select(bus, device, register);
+        bus.read(CONFIG_DATA, &mut data);
+        u32::from_le_bytes(data)
+    }
+
+    fn set(bus: &mut PciBus, device: u32, register: u32, value: u32) {
+        select(bus, device, register);
+        bus.write(CONFIG_DATA, &value.to_le_bytes());
+    }
+
+    #[test]
+    fn the_function_has_the_protocols_identity() {
+        let mut bus = PciBus::new(true);
+        assert_eq!(get(&mut bus, 1, 0x00), 0x0087_1ae0);
+        assert_eq!(get(&mut bus, 1, 0x08), 0x0880_0001);
+        assert_eq!(get(&mut bus, 1, 0x0c) >> 16 & 0xff, 0);
+        assert_eq!(get(&mut bus, 1, 0x2c), 0x011f_1ae0);
+        assert_eq!(get(&mut bus, 1, 0x3c), 0);
+        for bar in 1..6 {
+            set(&mut bus, 1, 0x10 + bar * 4, u32::MAX);
+            assert_eq!(get(&mut bus, 1, 0x10 + bar * 4), 0);
+        }
+    }
+
+    #[test]
+    fn nobody_answers_as_ones() {
+        let mut bus = PciBus::new(false);
+        assert_eq!(get(&mut bus, 0, 0x00), 0x0d57_8086);
+        assert_eq!(get(&mut bus, 1, 0x00), u32::MAX);
+        bus.write(CONFIG_ADDRESS, &(CONFIG_ENABLE | 1 << 16).to_le_bytes());
+        let mut data = [0; 4];
+        bus.read(CONFIG_DATA, &mut data);
+        assert_eq!(data, [0xff; 4]);
+        bus.write(CONFIG_ADDRESS, &0_u32.to_le_bytes());
+        bus.read(CONFIG_DATA, &mut data);
+        assert_eq!(data, [0xff; 4]);
+    }
+
+    #[test]
+    fn config_address_takes_whole_words_only() {
+        let mut bus = PciBus::new(true);
+        bus.write(CONFIG_ADDRESS, &CONFIG_ENABLE.to_le_bytes());
+        bus.write(CONFIG_ADDRESS + 3, &[1]);
+        bus.write(CONFIG_ADDRESS, &[1]);
+        let mut data = [0; 4];
+        bus.read(CONFIG_ADDRESS, &mut data);
+        assert_eq!(u32::from_le_bytes(data), CONFIG_ENABLE);
+    }
+
+    #[test]
+    fn parts_of_a_register_are_read_and_written() {
+        let mut bus = PciBus::new(true);
+        select(&mut bus, 1, 0x08);
+        let mut data = [0; 2];
+        bus.read(CONFIG_DATA + 2, &mut data);
+        assert_eq!(u16::from_le_bytes(data), 0x0880);
+        select(&mut bus, 1, 0x04);
+        bus.write(CONFIG_DATA, &2_u16.to_le_bytes());
+        assert_eq!(get(&mut bus, 1, 0x04), 2);
+        let mut wide = [0; 4];
+        bus.read(CONFIG_DATA + 2, &mut wide);
+        assert_eq!(wide, [0xff; 4], "an access across the register's end is nobody's");
+    }
+
+    #[test]
+    fn the_bar_sizes_as_one_page_of_32_bit_memory() {
+        let mut bus = PciBus::new(true);
+        let before = get(&mut bus, 1, 0x10);
+        set(&mut bus, 1, 0x10, u32::MAX);
+        assert_eq!(get(&mut bus, 1, 0x10), 0xffff_f000);
+        set(&mut bus, 1, 0x10, before);
+        assert_eq!(get(&mut bus, 1, 0x10), before);
+    }
+
+    #[test]
+    fn the_bar_answers_where_the_guest_put_it_and_while_memory_is_enabled() {
+        let mut bus = PciBus::new(true);
+        let window = bus.window();
+        let first = u64::from(get(&mut bus, 1, 0x10));
+        assert_eq!(window.base_of(first, 4), None);
+        set(&mut bus, 1, 0x04, COMMAND_MEMORY);
+        assert_eq!(window.base_of(first, 4), Some(first));
+        assert_eq!(window.base_of(first + 4088, 8), Some(first));
+        assert_eq!(window.base_of(first + 4092, 8), None);
+        assert_eq!(window.base_of(first - 1, 1), None);
+        set(&mut bus, 1, 0x10, 0xd000_0000);
+        assert_eq!(window.base_of(first, 4), None);
+        assert_eq!(window.base_of(0xd000_0008, 4), Some(0xd000_0000));
+        set(&mut bus, 1, 0x04, 0);
+        assert_eq!(window.base_of(0xd000_0008, 4), None);
+    }
+
+    #[test]
+    fn a_restored_bus_has_the_bar_where_it_was() {
+        let mut bus = PciBus::new(true);
+        set(&mut bus, 1, 0x10, 0xd000_0000);
+        set(&mut bus, 1, 0x04, COMMAND_MEMORY);
+        let mut other = PciBus::new(true);
+        other.restore(&bus.state());
+        assert_eq!(other.window().base_of(0xd000_0000, 8), Some(0xd000_0000));
+        assert_eq!(other.state(), bus.state());
+    }
+}

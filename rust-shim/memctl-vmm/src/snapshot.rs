@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Snapshots: a folder with `config.json`, `state.json` and `memory-ranges`, as Cloud Hypervisor names them. The content
+//! is this VMM's own.
+
+use std::fs::{self, File};
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use kvm_bindings::{
+    kvm_clock_data, kvm_irqchip, kvm_pit_state2, KVM_CLOCK_TSC_STABLE, KVM_IRQCHIP_IOAPIC,
+    KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE,
+};
+use kvm_ioctls::{VcpuFd, VmFd};
+use memctl_shim::Device;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{CpusConfig, MemoryConfig};
+use crate::failure::{Doing, Failure, Result};
+use crate::memory::GuestRam;
+use crate::memory_file;
+use crate::pci::PciState;
+use crate::serial::SavedSerial;
+use crate::vcpu::{Machine, Vcpu};
+use crate::vcpu_state::VcpuState;
+
+const CONFIG: &str = "config.json";
+const STATE: &str = "state.json";
+const MEMORY: &str = "memory-ranges";
+const VERSION: u32 = 1;
+
+/// What the machine was made of.
+#[derive(Deserialize, Serialize)]
+pub struct SavedConfig {
+    version: u32,
+    /// `--cpus`
+    pub cpus: CpusConfig,
+    /// `--memory`
+    pub memory: MemoryConfig,
+}
+
+/// All state of a paused VM but its memory.
+#[derive(Deserialize, Serialize)]
+pub struct VmState {
+    clock: kvm_clock_data,
+    interval_timer: Option<kvm_pit_state2>,
+    interrupt_controllers: Vec<kvm_irqchip>,
+    vcpus: Vec<VcpuState>,
+    /// The PCI bus, with the place of the BAR.
+    pub pci: PciState,
+    /// The serial port, if there is one.
+    pub serial: Option<SavedSerial>,
+    /// What the plugin saved of the memctl device.
+    pub device: Option<Vec<u8>>,
+}
+
+impl VmState {
+    /// Reads the state of a paused VM.
+    ///
+    /// # Errors
+    /// KVM or the plugin refuses.
+    pub fn capture(vm: &VmFd, vcpus: &[Vcpu], machine: &Machine, device: Option<&Device>) -> Result<Self> {
+        // The vCPUs first: reading their state lets their local APICs' timers come to rest.
+        let vcpus = vcpus
+            .iter()
+            .map(|vcpu| VcpuState::capture(&vcpu.fd()))
+            .collect::<Result<_>>()?;
+        let interrupt_controllers = [KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE, KVM_IRQCHIP_IOAPIC]
+            .into_iter()
+            .map(|chip_id| {
+                let mut chip = kvm_irqchip {
+                    chip_id,
+                    ..Default::default()
+                };
+                vm.get_irqchip(&mut chip).doing("KVM_GET_IRQCHIP").map(|()| chip)
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            clock: vm.get_clock().doing("KVM_GET_CLOCK")?,
+            interval_timer: vm.get_pit2().ok(),
+            interrupt_controllers,
+            vcpus,
+            pci: machine.ports.pci().state(),
+            serial: machine.ports.serial().map(|serial| serial.state()),
+            device: device
+                .map(|device| device.save().doing("can't save the memctl device"))
+                .transpose()?,
+        })
+    }
+
+    /// Puts the state into a new VM.
+    ///
+    /// # Errors
+    /// KVM refuses, or the VM has another number of vCPUs.
+    pub fn apply(&self, vm: &VmFd, vcpus: &[VcpuFd]) -> Result<()> {
+        if vcpus.len() != self.vcpus.len() {
+            return Err(Failure::new(
+                "the snapshot's state and configuration have different numbers of vCPUs",
+            ));
+        }
+        for chip in &self.interrupt_controllers {
+            vm.set_irqchip(chip).doing("KVM_SET_IRQCHIP")?;
+        }
+        if let Some(timer) = &self.interval_timer {
+            vm.set_pit2(timer).doing("KVM_SET_PIT2")?;
+        }
+        let mut clock = self.clock;
+        // What KVM told about the clock's source is not taken back by all kernels.
+        clock.flags &= !KVM_CLOCK_TSC_STABLE;
+        vm.set_clock(&clock).doing("KVM_SET_CLOCK")?;
+        vcpus
+            .iter()
+            .zip(&self.vcpus)
+            .try_for_each(|(vcpu, state)| state.apply(vcpu))
+    }
+}
+
+/// A snapshot found on disk.
+pub struct Snapshot {
+    directory: PathBuf,
+    /// What the machine was made of.
+    pub config: SavedConfig,
+    /// Its state.
+    pub state: VmState,
+}
+
+impl Snapshot {
+    /// Reads all but the memory.
+    ///
+    /// # Errors
+    /// A file is missing or damaged, or of another version.
+    pub fn open(directory: &Path) -> Result<Self> {
+        let config: SavedConfig = read(&directory.join(CONFIG))?;
+        if config.version != VERSION {
+            let text = format!(
+                "the snapshot has version {}, this program reads {VERSION}",
+                config.version
+            );
+            return Err(Failure::new(text));
+        }
+        Ok(Self {
+            directory: directory.to_owned(),
+            config,
+            state: read(&directory.join(STATE))?,
+        })
+    }
+
+    /// Writes a snapshot of a paused VM.
+    ///
+    /// # Errors
+    /// The folder can't be made or written.
+    pub fn write(
+        directory: &Path,
+        cpus: CpusConfig,
+        memory: MemoryConfig,
+        state: &VmState,
+        ram: &GuestRam,
+    ) -> Result<()> {
+        fs::create_dir_all(directory).doing(&format!("can't make {}", directory.display()))?;
+        write(
+            &directory.join(CONFIG),
+            &SavedConfig {
+                version: VERSION,
+                cpus,
+                memory,
+            },
+        )?;
+        write(&directory.join(STATE), state)?;
+        let path = directory.join(MEMORY);
+        let file = File::create(&path).doing(&format!("can't write {}", path.display()))?;
+        memory_file::write(&file, ram.regions()).doing(&format!("can't write {}", path.display()))
+    }
+
+    /// Fills RAM that is as large as it was.
+    ///
+    /// # Errors
+    /// The file is missing or has another length than RAM.
+    pub fn fill(&self, ram: &mut GuestRam) -> Result<()> {
+        let path = self.directory.join(MEMORY);
+        let file = File::open(&path).doing(&format!("can't read {}", path.display()))?;
+        memory_file::read(&file, ram.regions()).doing(&format!("can't read {}", path.display()))
+    }
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let what = format!("can't read {}", path.display());
+    let file = File::open(path).doing(&what)?;
+    serde_json::from_reader(BufReader::new(file)).doing(&what)
+}
+
+fn write<T: Serialize>(path: &Path, value: &T) -> Result<()> {
+    let what = format!("can't write {}", path.display());
+    fs::write(path, serde_json::to_vec(value).doing(&what)?).doing(&what)
+}

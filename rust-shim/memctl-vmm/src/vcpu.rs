@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A vCPU's thread: runs the guest, and answers its accesses to ports and to the BAR.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::{self, JoinHandle};
+use std::{io, ptr};
+
+use kvm_ioctls::{VcpuExit, VcpuFd};
+use memctl_shim::Device;
+use vmm_sys_util::signal::{register_signal_handler, Killable, SIGRTMIN};
+
+use crate::event::Event;
+use crate::failure::{Doing, Result};
+use crate::pci::BarWindow;
+use crate::ports::Ports;
+use crate::seccomp::Sandbox;
+
+/// What the vCPU threads of a VM share.
+pub struct Machine {
+    /// Port devices.
+    pub ports: Arc<Ports>,
+    /// Where the memctl function's BAR is.
+    pub window: BarWindow,
+    /// The memctl device.
+    pub device: Option<Arc<Device>>,
+    /// Whether vCPUs run.
+    pub gate: Gate,
+}
+
+const PAUSED: u8 = 0;
+const RUNNING: u8 = 1;
+
+/// Lets vCPU threads run or holds them between two instructions of the guest. Made closed.
+#[derive(Default)]
+pub struct Gate {
+    state: AtomicU8,
+    lock: Mutex<()>,
+    changed: Condvar,
+}
+
+impl Gate {
+    fn is_open(&self) -> bool {
+        self.state.load(Ordering::SeqCst) == RUNNING
+    }
+
+    /// Lets the vCPUs run.
+    pub fn open(&self) {
+        let _guard = self.guard();
+        self.state.store(RUNNING, Ordering::SeqCst);
+        self.changed.notify_all();
+    }
+
+    fn close(&self) {
+        self.state.store(PAUSED, Ordering::SeqCst);
+    }
+
+    fn wait_until_open(&self) {
+        let mut guard = self.guard();
+        while !self.is_open() {
+            guard = self
+                .changed
+                .wait(guard)
+                .unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
+    }
+
+    fn guard(&self) -> MutexGuard<'_, ()> {
+        // A panic aborts the process, so that no lock is ever poisoned.
+        self.lock.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+thread_local! {
+    /// `kvm_run.immediate_exit` of this thread's vCPU, for the signal handler. Constant initialisation and no
+    /// destructor, so that the handler's access neither allocates nor runs code.
+    static IMMEDIATE_EXIT: Cell<*const AtomicU8> = const { Cell::new(ptr::null()) };
+}
+
+/// A kick that comes while the thread is outside KVM_RUN must not be lost: the flag makes the next KVM_RUN return at once.
+extern "C" fn on_kick(_signal: libc::c_int, _info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
+    let flag = IMMEDIATE_EXIT.get();
+    if !flag.is_null() {
+        // SAFETY: the pointer leads into the vCPU's kvm_run mapping, which outlives the thread that set it.
+        unsafe { &*flag }.store(1, Ordering::Relaxed);
+    }
+}
+
+/// Takes the kick signal, SIGRTMIN, for the VMM. To be called after the plugin was loaded, whose runtime takes it, too.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn own_the_kick_signal() -> Result<()> {
+    register_signal_handler(SIGRTMIN(), on_kick).doing("can't handle SIGRTMIN")
+}
+
+/// A vCPU with its thread.
+pub struct Vcpu {
+    fd: Arc<Mutex<VcpuFd>>,
+    thread: JoinHandle<()>,
+}
+
+impl Vcpu {
+    /// Starts the thread, which waits at the gate. Its sandbox is in force before it does anything else.
+    ///
+    /// # Errors
+    /// The thread can't be started.
+    pub fn start(
+        index: u8,
+        fd: VcpuFd,
+        machine: Arc<Machine>,
+        sandbox: Option<Sandbox>,
+        events: Sender<Event>,
+    ) -> Result<Self> {
+        let fd = Arc::new(Mutex::new(fd));
+        let own = Arc::clone(&fd);
+        let thread = thread::Builder::new()
+            .name(format!("vcpu{index}"))
+            .spawn(move || {
+                if let Some(Err(error)) = sandbox.map(|sandbox| sandbox.enter()) {
+                    report(&events, Event::Failed(format!("vCPU {index}: {error}")));
+                    return;
+                }
+                report(&events, run(index, &own, &machine));
+            })
+            .doing("can't start a vCPU thread")?;
+        Ok(Self { fd, thread })
+    }
+
+    /// The vCPU's registers and so on. Waits for the thread if it runs the guest: only for paused VMs.
+    pub fn fd(&self) -> MutexGuard<'_, VcpuFd> {
+        // A panic aborts the process, so that no lock is ever poisoned.
+        self.fd.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn kick(&self) -> Result<()> {
+        self.thread.kill(SIGRTMIN()).doing("can't kick a vCPU thread")
+    }
+}
+
+/// Stops every vCPU between two instructions, with no access of its in progress.
+///
+/// # Errors
+/// A thread can't be signalled.
+pub fn pause(vcpus: &[Vcpu], machine: &Machine) -> Result<()> {
+    machine.gate.close();
+    for vcpu in vcpus {
+        if !vcpu.thread.is_finished() {
+            vcpu.kick()?;
+        }
+    }
+    for vcpu in vcpus {
+        // The thread owns this lock from the gate to the end of its last KVM_RUN.
+        drop(vcpu.fd());
+    }
+    Ok(())
+}
+
+fn report(events: &Sender<Event>, event: Event) {
+    // The receiver is gone only when the process is about to end.
+    drop(events.send(event));
+}
+
+/// Runs the guest until it ends.
+fn run(index: u8, fd: &Mutex<VcpuFd>, machine: &Machine) -> Event {
+    loop {
+        machine.gate.wait_until_open();
+        let mut fd = fd.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let flag = ptr::from_mut(&mut fd.get_kvm_run().immediate_exit).cast::<AtomicU8>();
+        IMMEDIATE_EXIT.set(flag);
+        // Between the gate and the lock the VM may have been paused, by a kick that found no flag yet.
+        if !machine.gate.is_open() {
+            continue;
+        }
+        if let Some(event) = run_while_open(index, &mut fd, machine) {
+            return event;
+        }
+    }
+}
+
+/// Runs the guest until it ends, or until the gate is closed: then None. KVM_RUN has then returned EINTR, after it
+/// completed the guest's last access, so that the registers can be saved.
+fn run_while_open(index: u8, fd: &mut VcpuFd, machine: &Machine) -> Option<Event> {
+    loop {
+        match fd.run() {
+            Ok(VcpuExit::MmioWrite(address, data)) => {
+                if let (Some(device), Some(base)) =
+                    (&machine.device, machine.window.base_of(address, data.len()))
+                {
+                    device.write(base, address - base, data);
+                }
+            }
+            Ok(VcpuExit::MmioRead(address, data)) => {
+                match (&machine.device, machine.window.base_of(address, data.len())) {
+                    (Some(device), Some(base)) => device.read(base, address - base, data),
+                    _ => data.fill(0xff),
+                }
+            }
+            Ok(VcpuExit::IoOut(port, data)) => {
+                if let Some(ending) = machine.ports.write(port, data) {
+                    return Some(Event::Ended(ending));
+                }
+            }
+            Ok(VcpuExit::IoIn(port, data)) => machine.ports.read(port, data),
+            Ok(VcpuExit::Intr) => {}
+            Ok(exit) => return Some(Event::Failed(format!("vCPU {index}: {}", describe(&exit)))),
+            Err(error) => match error.errno() {
+                libc::EAGAIN => {}
+                libc::EINTR => {
+                    fd.set_kvm_immediate_exit(0);
+                    // The check follows the clearing: a kick between the two is seen here, a later one at KVM_RUN.
+                    if !machine.gate.is_open() {
+                        return None;
+                    }
+                }
+                errno => return Some(Event::Failed(format!("vCPU {index}: {}", describe_errno(errno)))),
+            },
+        }
+    }
+}
+
+fn describe(exit: &VcpuExit<'_>) -> String {
+    match exit {
+        VcpuExit::Shutdown => "the guest shut the processor down (a triple fault)".to_owned(),
+        VcpuExit::Hlt => "the guest halted for good".to_owned(),
+        VcpuExit::FailEntry(reason, _) => {
+            format!("the processor refuses the guest's state (reason {reason:#x})")
+        }
+        VcpuExit::InternalError => "KVM could not emulate an instruction of the guest".to_owned(),
+        VcpuExit::MemoryFault { gpa, size, .. } => {
+            format!("the guest touched memory that it has closed, or that the host has lost, at {gpa:#x} ({size} bytes)")
+        }
+        exit => format!("unexpected exit from the guest: {exit:?}"),
+    }
+}
+
+fn describe_errno(errno: i32) -> String {
+    match errno {
+        libc::EFAULT => {
+            "the guest touched memory that it has closed, or that the host has lost (KVM_RUN: EFAULT)"
+                .to_owned()
+        }
+        _ => format!("KVM_RUN: {}", io::Error::from_raw_os_error(errno)),
+    }
+}

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The virtual machine: KVM's side, guest RAM, devices and vCPUs, put together. Owned by one thread.
+
+use std::sync::mpsc::Sender;
+use std::sync::Arc;
+
+use kvm_bindings::{kvm_pit_config, KVM_PIT_SPEAKER_DUMMY};
+use kvm_ioctls::{Cap, Kvm, VmFd};
+use memctl_shim::{Device, Plugin};
+use vmm_sys_util::eventfd::EventFd;
+
+use crate::boot::{self, Payload};
+use crate::config::{Arguments, CpusConfig, MemoryConfig};
+use crate::dirty::DevicePages;
+use crate::event::Event;
+use crate::failure::{Doing, Failure, Result};
+use crate::memory::GuestRam;
+use crate::pci::PciBus;
+use crate::ports::Ports;
+use crate::seccomp::Sandbox;
+use crate::serial::{self, SerialPort};
+use crate::snapshot::{Snapshot, VmState};
+use crate::vcpu::{self, Gate, Machine, Vcpu};
+use crate::{cpuid, layout};
+
+/// What KVM must offer. KVM_CAP_SYNC_MMU: without it, a guest would go on using pages that the device has given back.
+const REQUIRED: [(Cap, &str); 6] = [
+    (Cap::SyncMmu, "KVM_CAP_SYNC_MMU"),
+    (Cap::UserMemory, "KVM_CAP_USER_MEMORY"),
+    (Cap::Irqchip, "KVM_CAP_IRQCHIP"),
+    (Cap::Irqfd, "KVM_CAP_IRQFD"),
+    (Cap::ImmediateExit, "KVM_CAP_IMMEDIATE_EXIT"),
+    (Cap::ExtCpuid, "KVM_CAP_EXT_CPUID"),
+];
+
+/// A virtual machine with its vCPU threads. Made paused.
+pub struct Vm {
+    fd: Arc<VmFd>,
+    cpus: CpusConfig,
+    memory: MemoryConfig,
+    ram: GuestRam,
+    machine: Arc<Machine>,
+    vcpus: Vec<Vcpu>,
+    pages: Arc<DevicePages>,
+    running: bool,
+    dirty_logging: bool,
+}
+
+impl Vm {
+    /// Makes the machine that the command line describes, and loads its kernel or its snapshot. vCPU threads tell `events`
+    /// how it ends.
+    ///
+    /// # Errors
+    /// The host lacks something, a file can't be read, or the plugin refuses its options.
+    pub fn new(arguments: &Arguments, plugin: Option<&Plugin>, events: &Sender<Event>) -> Result<Self> {
+        let snapshot = arguments
+            .restore
+            .as_ref()
+            .map(|restore| Snapshot::open(&restore.directory))
+            .transpose()?;
+        let (cpus, memory) = match &snapshot {
+            Some(snapshot) => (snapshot.config.cpus, snapshot.config.memory),
+            None => (arguments.cpus, arguments.memory),
+        };
+        let (kvm, fd) = open_kvm()?;
+        let pages = Arc::new(DevicePages::default());
+        let device = make_device(arguments, plugin, &pages)?;
+        let mut ram = GuestRam::new(memory, Arc::clone(&fd), device.clone())?;
+
+        let interrupt = EventFd::new(libc::EFD_NONBLOCK).doing("eventfd")?;
+        fd.register_irqfd(&interrupt, serial::INTERRUPT)
+            .doing("KVM_IRQFD")?;
+        let saved = snapshot.as_ref().map(|snapshot| &snapshot.state);
+        let uart = SerialPort::new(
+            &arguments.serial,
+            interrupt,
+            saved.and_then(|state| state.serial.as_ref()),
+        )?;
+        let mut pci = PciBus::new(device.is_some());
+        if let Some(state) = saved {
+            pci.restore(&state.pci);
+        }
+        let window = pci.window();
+        let ports = Arc::new(Ports::new(uart, pci));
+        let machine = Arc::new(Machine {
+            ports,
+            window,
+            device,
+            gate: Gate::default(),
+        });
+
+        let fds = make_vcpus(&kvm, &fd, cpus.boot)?;
+        match &snapshot {
+            Some(snapshot) => {
+                snapshot.fill(&mut ram)?;
+                snapshot.state.apply(&fd, &fds)?;
+                restore_device(machine.device.as_deref(), &snapshot.state)?;
+            }
+            None => boot(arguments, &ram, &fds, cpus.boot)?,
+        }
+        let sandbox = Sandbox::new(arguments.seccomp)?;
+        let vcpus = (0..cpus.boot)
+            .zip(fds)
+            .map(|(index, fd)| Vcpu::start(index, fd, Arc::clone(&machine), sandbox, events.clone()))
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            fd,
+            cpus,
+            memory,
+            ram,
+            machine,
+            vcpus,
+            pages,
+            running: false,
+            dirty_logging: false,
+        })
+    }
+
+    /// Port devices, for serial input.
+    pub fn ports(&self) -> &Ports {
+        &self.machine.ports
+    }
+
+    /// The memctl device.
+    ///
+    /// # Errors
+    /// The VM has none.
+    pub fn device(&self) -> Result<&Device> {
+        self.machine
+            .device
+            .as_deref()
+            .ok_or_else(|| Failure::new("this VM has no memctl device"))
+    }
+
+    /// Whether vCPUs run.
+    pub fn is_running(&self) -> bool {
+        self.running
+    }
+
+    /// Bytes of guest RAM now.
+    pub fn memory_size(&self) -> u64 {
+        self.ram.size()
+    }
+
+    /// Lets the vCPUs run.
+    pub fn resume(&mut self) {
+        self.running = true;
+        self.machine.gate.open();
+    }
+
+    /// Stops every vCPU between two instructions.
+    ///
+    /// # Errors
+    /// A thread can't be signalled.
+    pub fn pause(&mut self) -> Result<()> {
+        self.running = false;
+        vcpu::pause(&self.vcpus, &self.machine)
+    }
+
+    /// Hot-plugs or unplugs RAM, while the guest runs.
+    ///
+    /// # Errors
+    /// As [`GuestRam::resize`].
+    pub fn resize_memory(&mut self, size: u64) -> Result<()> {
+        self.ram.resize(size)
+    }
+
+    /// Writes a snapshot into `directory`. What the guest has closed is held readable meanwhile.
+    ///
+    /// # Errors
+    /// The VM is running or has hot-plugged RAM, or the folder can't be written.
+    pub fn snapshot(&self, directory: &std::path::Path) -> Result<()> {
+        if self.running {
+            return Err(Failure::new("a running VM can't be saved: pause it first"));
+        }
+        if self.ram.size() != self.memory.size {
+            return Err(Failure::new(
+                "a VM with hot-plugged RAM can't be saved: unplug it first",
+            ));
+        }
+        let device = self.machine.device.as_deref();
+        let state = VmState::capture(&self.fd, &self.vcpus, &self.machine, device)?;
+        if let Some(device) = device {
+            device
+                .hold_readable(true)
+                .doing("can't hold guest RAM readable")?;
+        }
+        let written = Snapshot::write(directory, self.cpus, self.memory, &state, &self.ram);
+        if let Some(device) = device {
+            device.hold_readable(false).doing("can't close guest RAM again")?;
+        }
+        written
+    }
+
+    /// Switches the logs of changed pages, KVM's and the device's.
+    ///
+    /// # Errors
+    /// KVM or the plugin refuses.
+    pub fn set_dirty_logging(&mut self, enabled: bool) -> Result<()> {
+        self.ram.set_dirty_logging(enabled)?;
+        if let Some(device) = self.machine.device.as_deref() {
+            device
+                .set_dirty_logging(enabled)
+                .doing("can't switch the device's dirty log")?;
+        }
+        self.dirty_logging = enabled;
+        self.pages.take();
+        Ok(())
+    }
+
+    /// Addresses of the pages changed since the last call: by the guest, and by the device.
+    ///
+    /// # Errors
+    /// Dirty logging is off.
+    pub fn take_dirty_pages(&self) -> Result<(Vec<u64>, Vec<u64>)> {
+        if !self.dirty_logging {
+            return Err(Failure::new("dirty logging is off"));
+        }
+        Ok((
+            self.ram.take_dirty_pages()?,
+            self.pages.take().into_iter().collect(),
+        ))
+    }
+}
+
+fn open_kvm() -> Result<(Kvm, Arc<VmFd>)> {
+    let kvm = Kvm::new().doing("can't open /dev/kvm")?;
+    if let Some((_, name)) = REQUIRED.iter().find(|(cap, _)| !kvm.check_extension(*cap)) {
+        return Err(Failure::new(format!("KVM on this host lacks {name}")));
+    }
+    let fd = kvm.create_vm().doing("KVM_CREATE_VM")?;
+    fd.set_identity_map_address(layout::KVM_IDENTITY_MAP)
+        .doing("KVM_SET_IDENTITY_MAP_ADDR")?;
+    fd.set_tss_address(layout::KVM_TSS as usize)
+        .doing("KVM_SET_TSS_ADDR")?;
+    fd.create_irq_chip().doing("KVM_CREATE_IRQCHIP")?;
+    if kvm.check_extension(Cap::Pit2) {
+        let config = kvm_pit_config {
+            flags: KVM_PIT_SPEAKER_DUMMY,
+            ..Default::default()
+        };
+        fd.create_pit2(config).doing("KVM_CREATE_PIT2")?;
+    }
+    Ok((kvm, Arc::new(fd)))
+}
+
+fn make_device(
+    arguments: &Arguments,
+    plugin: Option<&Plugin>,
+    pages: &Arc<DevicePages>,
+) -> Result<Option<Arc<Device>>> {
+    let (Some(plugin), Some(config)) = (plugin, &arguments.memctl) else {
+        return Ok(None);
+    };
+    let log: Arc<dyn memctl_shim::DirtyLog> = Arc::clone(pages) as _;
+    let device = plugin
+        .create_device(&config.options, Some(log))
+        .doing("can't make the memctl device")?;
+    Ok(Some(Arc::new(device)))
+}
+
+fn make_vcpus(kvm: &Kvm, vm: &VmFd, count: u8) -> Result<Vec<kvm_ioctls::VcpuFd>> {
+    let supported = cpuid::supported(kvm)?;
+    (0..count)
+        .map(|index| {
+            let vcpu = vm.create_vcpu(u64::from(index)).doing("KVM_CREATE_VCPU")?;
+            vcpu.set_cpuid2(&cpuid::of_vcpu(&supported, index, count))
+                .doing("KVM_SET_CPUID2")?;
+            Ok(vcpu)
+        })
+        .collect()
+}
+
+fn boot(arguments: &Arguments, ram: &GuestRam, vcpus: &[kvm_ioctls::VcpuFd], count: u8) -> Result<()> {
+    let kernel = arguments
+        .kernel
+        .as_deref()
+        .ok_or_else(|| Failure::new("--kernel is needed"))?;
+    let ranges: Vec<_> = ram.regions().iter().map(|region| region.range()).collect();
+    let view = ram.view()?;
+    let payload = Payload {
+        kernel,
+        initramfs: arguments.initramfs.as_deref(),
+        command_line: &arguments.cmdline,
+        vcpus: count,
+        ram: &ranges,
+    };
+    let entry = boot::load(&view, &payload)?;
+    for (index, vcpu) in vcpus.iter().enumerate() {
+        boot::set_up_vcpu(&view, vcpu, (index == 0).then_some(entry))?;
+    }
+    Ok(())
+}
+
+fn restore_device(device: Option<&Device>, state: &VmState) -> Result<()> {
+    match (device, &state.device) {
+        (Some(device), Some(bytes)) => device.restore(bytes).doing("can't restore the memctl device"),
+        (None, None) => Ok(()),
+        (None, Some(_)) => Err(Failure::new(
+            "the snapshot is of a VM with a memctl device: --memctl is needed",
+        )),
+        (Some(_), None) => Err(Failure::new("the snapshot is of a VM without a memctl device")),
+    }
+}
