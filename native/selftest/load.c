@@ -53,6 +53,12 @@ static void work(uint64_t cpu)
 	}
 }
 
+/* A thread's first request makes the host set things up for it; the load is about the others. */
+static void warm_up(uint64_t cpu)
+{
+	request(&channels[cpu], MEMCTL_INFO, 0, 0, 0);
+}
+
 static void put_marker(const struct channel *channel, uint64_t range)
 {
 	request(channel, MEMCTL_MUNLOCK, range, MARKER_UNITS * options.unit, 0);
@@ -68,6 +74,8 @@ bool run_load(bool until_byte)
 	for (uint64_t cpu = 0; cpu < options.cpus; cpu++)
 		memory[cpu] = take_memory(options.unit, options.unit);
 	is_until_byte = until_byte;
+	if (!check(run_on_all(warm_up), "%u vCPUs start", options.cpus))
+		return false;
 	print("load begin\n");
 	console_wait();
 	put_marker(&channels[0], marker);

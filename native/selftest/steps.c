@@ -2,14 +2,16 @@
 /*
  * One request after the other for a host that looks at this memory from outside. The lines, each a word and key=value pairs:
  *
- *   ready at=GPA cookie=N          32 bytes at this address hold the cookie four times: where guest RAM is in the VMM
- *   before LABEL func=N arg=N gpa=GPA length=N all=GPA all_length=N
+ *   ready at=GPA cookie=N ram=GPA ram_end=GPA
+ *                                  32 bytes at this address hold the cookie four times: where guest RAM is in the VMM
+ *   before LABEL func=N arg=N memory=filled|untouched|same gpa=GPA length=N all=GPA all_length=N addr=GPA addr_length=N
  *   after LABEL errno=N code=N
  *   inside LABEL range=kept|zeros|changed|closed neighbours=kept|changed
  *   steps done
  *
  * After ready, before, after and done the guest waits for a byte. Addresses and lengths are hexadecimal, [all, all + all_length)
- * is the range and its neighbours, and inside is what the guest reads after the host has looked.
+ * is the range and its neighbours, [addr, addr + addr_length) is what the request names (the range, but where it is a bad one),
+ * and inside is what the guest reads after the host has looked.
  */
 #include "tests.h"
 
@@ -107,13 +109,16 @@ static void look_inside(const struct step *step, const struct area *area)
 
 static void run_step(const struct channel *channel, const struct step *step, const struct area *area)
 {
+	static const char *const memory_names[] = { "filled", "untouched", "same" };
+	uint64_t addr = area->range + step->addr_offset;
+	uint64_t addr_length = step->length ? step->length : area->length;
 	struct memctl_vmm_ret answer;
 
-	print("before %s func=%u arg=%u gpa=%x length=%x all=%x all_length=%x\n", step->label, step->code, step->arg,
-	      area->range, area->length, area->all, area->all_length);
+	print("before %s func=%u arg=%u memory=%s gpa=%x length=%x all=%x all_length=%x addr=%x addr_length=%x\n", step->label,
+	      step->code, step->arg, memory_names[step->memory], area->range, area->length, area->all, area->all_length, addr,
+	      addr_length);
 	console_wait();
-	answer = request(channel, step->code, area->range + step->addr_offset, step->length ? step->length : area->length,
-			 step->arg);
+	answer = request(channel, step->code, addr, addr_length, step->arg);
 	print("after %s errno=%u code=%u\n", step->label, (uint64_t)answer.ret_errno, (uint64_t)answer.ret_code);
 	console_wait();
 	look_inside(step, area);
@@ -138,7 +143,7 @@ static void show_cookie(void)
 
 	for (unsigned int i = 0; i < 4; i++)
 		((volatile uint64_t *)page)[i] = cookie;
-	print("ready at=%x cookie=%x\n", page, cookie);
+	print("ready at=%x cookie=%x ram=%x ram_end=%x\n", page, cookie, ram.start, ram.end);
 	console_wait();
 }
 

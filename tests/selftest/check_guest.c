@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "checks.h"
+#include "steps.h"
+#include "tap.h"
+
+#define LINE_SIZE 512
+
+static const char *plural(unsigned int count)
+{
+	return count == 1 ? "" : "s";
+}
+
+/* Passes a line of the guest on under this run's name. Returns whether it was a result. */
+static bool pass_on(const char *line, enum backing backing, unsigned int cpus)
+{
+	bool passed = !strncmp(line, "ok ", 3);
+	const char *description = strstr(line, " - ");
+
+	if (line[0] == '#')
+		tap_note("guest: %s", line + 1);
+	if ((!passed && strncmp(line, "not ok ", 7)) || !description)
+		return false;
+	tap_check(passed, "guest, %s, %u vCPU%s: %s", backing_names[backing], cpus, plural(cpus), description + 3);
+	return true;
+}
+
+void check_guest(const struct vmm_paths *paths, enum backing backing, unsigned int cpus)
+{
+	const struct vmm_run run = { .paths = paths, .backing = backing, .cpus = cpus, .mode = "tap" };
+	struct vmm vmm;
+	char line[LINE_SIZE];
+	unsigned long results = 0, plan = 0;
+
+	vmm_start(&vmm, &run);
+	while (!plan && vmm_line(&vmm, line, sizeof(line))) {
+		if (!strncmp(line, "1..", 3))
+			plan = strtoul(line + 3, NULL, 10);
+		else if (!strncmp(line, "Bail out!", 9))
+			tap_note("guest: %s", line);
+		else
+			results += pass_on(line, backing, cpus);
+	}
+	if (!tap_check(plan && plan == results, "guest, %s, %u vCPU%s: all %lu tests ran", backing_names[backing], cpus,
+		       plural(cpus), plan))
+		vmm_abandon(&vmm);
+	tap_check(vmm_finish(&vmm), "guest, %s, %u vCPU%s: the VMM ends well", backing_names[backing], cpus, plural(cpus));
+}
+
+static unsigned int cpus_of_run;
+
+static void report(const struct step *step)
+{
+	if (!tap_check(!step->fault[0], "host, %s, %u vCPU%s: %s answers errno %llu, and only the named range changes",
+		       backing_names[step->backing], cpus_of_run, plural(cpus_of_run), step->label,
+		       (unsigned long long)step->answer_errno))
+		tap_note("%s", step->fault);
+}
+
+/* The guest has this many steps; fewer would be a guest that stopped early, not a success. */
+#define STEPS 20
+
+void check_host_effects(const struct vmm_paths *paths, enum backing backing, unsigned int cpus)
+{
+	unsigned int steps;
+	bool right;
+
+	cpus_of_run = cpus;
+	right = run_steps(paths, backing, cpus, report, &steps);
+	tap_check(right && steps == STEPS, "host, %s, %u vCPU%s: %u requests seen, the VMM ends well", backing_names[backing],
+		  cpus, plural(cpus), steps);
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE
+#include "snapshot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PAGE 4096u
+#define PAGEMAP_PRESENT (1ull << 63)
+#define PAGEMAP_BATCH 512
+
+static void fail(const char *what)
+{
+	printf("Bail out! %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static FILE *open_proc(pid_t pid, const char *name)
+{
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	file = fopen(path, "re");
+	if (!file)
+		fail(path);
+	return file;
+}
+
+static struct mapping *new_mapping(struct snapshot *snapshot)
+{
+	struct mapping *grown = realloc(snapshot->mappings, (snapshot->count + 1) * sizeof(*grown));
+
+	if (!grown)
+		fail("smaps");
+	snapshot->mappings = grown;
+	memset(&grown[snapshot->count], 0, sizeof(*grown));
+	return &grown[snapshot->count++];
+}
+
+/* "7f00-7f01 rw-p 00000000 00:01 12   /path" */
+static bool parse_header(struct snapshot *snapshot, const char *line)
+{
+	uint64_t start, end;
+	unsigned long inode;
+	char protection[5];
+	int name;
+	struct mapping *mapping;
+
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %*s %*s %lu %n", &start, &end, protection, &inode, &name) < 4)
+		return false;
+	mapping = new_mapping(snapshot);
+	mapping->start = start;
+	mapping->end = end;
+	memcpy(mapping->protection, protection, 3);
+	mapping->file = inode != 0;
+	snprintf(mapping->name, sizeof(mapping->name), "%.*s", (int)strcspn(line + name, "\n"), line + name);
+	return true;
+}
+
+static void parse_flags(struct mapping *mapping, const char *line)
+{
+	mapping->locked = strstr(line, " lo ");
+	mapping->no_dump = strstr(line, " dd ");
+	mapping->mergeable = strstr(line, " mg ");
+}
+
+void snapshot_take(struct snapshot *snapshot, pid_t pid)
+{
+	FILE *smaps = open_proc(pid, "smaps");
+	char line[512];
+
+	*snapshot = (struct snapshot){ .pid = pid };
+	while (fgets(line, sizeof(line), smaps)) {
+		struct mapping *mapping;
+
+		if (parse_header(snapshot, line) || !snapshot->count)
+			continue;
+		mapping = &snapshot->mappings[snapshot->count - 1];
+		if (sscanf(line, "Locked: %" SCNu64, &mapping->locked_kib) == 1)
+			continue;
+		if (sscanf(line, "LazyFree: %" SCNu64, &mapping->lazy_free_kib) == 1)
+			continue;
+		if (!strncmp(line, "VmFlags:", 8))
+			parse_flags(mapping, line);
+	}
+	fclose(smaps);
+	if (!snapshot->count)
+		fail("smaps is empty");
+}
+
+void snapshot_free(struct snapshot *snapshot)
+{
+	free(snapshot->mappings);
+	snapshot->mappings = NULL;
+	snapshot->count = 0;
+}
+
+/* KiB that are present, page by page. */
+static uint64_t present_kib(int pagemap, uint64_t start, uint64_t end)
+{
+	uint64_t entries[PAGEMAP_BATCH];
+	uint64_t kib = 0;
+
+	while (start < end) {
+		uint64_t pages = (end - start) / PAGE;
+		size_t bytes = (pages < PAGEMAP_BATCH ? pages : PAGEMAP_BATCH) * sizeof(entries[0]);
+
+		if (pread(pagemap, entries, bytes, (off_t)(start / PAGE * sizeof(entries[0]))) != (ssize_t)bytes)
+			fail("pagemap");
+		for (size_t i = 0; i < bytes / sizeof(entries[0]); i++)
+			kib += entries[i] & PAGEMAP_PRESENT ? PAGE / 1024 : 0;
+		start += bytes / sizeof(entries[0]) * PAGE;
+	}
+	return kib;
+}
+
+static uint64_t file_kib(pid_t pid, const struct mapping *mapping)
+{
+	char path[96];
+	struct stat status;
+
+	snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid, mapping->start, mapping->end);
+	if (stat(path, &status))
+		fail(path);
+	return (uint64_t)status.st_blocks / 2;
+}
+
+static void add_mapping(struct view *view, const struct mapping *mapping, uint64_t start, uint64_t end, uint64_t present)
+{
+	uint64_t kib = (end - start) / 1024;
+	bool is_inside = mapping->start == start && mapping->end == end;
+
+	if (!view->mapped) {
+		memcpy(view->protection, mapping->protection, sizeof(mapping->protection));
+		memcpy(view->name, mapping->name, sizeof(mapping->name));
+	} else if (strcmp(view->protection, mapping->protection)) {
+		strcpy(view->protection, "mixed");
+	}
+	view->mapped += kib;
+	view->resident += present;
+	view->lazy_free += mapping->lazy_free_kib;
+	if (mapping->locked) {
+		view->locked += is_inside ? mapping->locked_kib : present;
+		view->lock_flag += kib;
+	}
+	view->no_dump += mapping->no_dump ? kib : 0;
+	view->mergeable += mapping->mergeable ? kib : 0;
+	view->writable += mapping->protection[1] == 'w' ? kib : 0;
+}
+
+struct view snapshot_view(const struct snapshot *snapshot, uint64_t start, uint64_t length)
+{
+	FILE *pagemap = open_proc(snapshot->pid, "pagemap");
+	struct view view = { 0 };
+
+	for (size_t i = 0; i < snapshot->count; i++) {
+		const struct mapping *mapping = &snapshot->mappings[i];
+		uint64_t from = mapping->start > start ? mapping->start : start;
+		uint64_t to = mapping->end < start + length ? mapping->end : start + length;
+
+		if (from >= to)
+			continue;
+		if (!view.mapped && mapping->file)
+			view.file = file_kib(snapshot->pid, mapping);
+		add_mapping(&view, mapping, from, to, present_kib(fileno(pagemap), from, to));
+	}
+	fclose(pagemap);
+	return view;
+}
+
+bool process_read(pid_t pid, uint64_t address, void *buffer, size_t length)
+{
+	FILE *memory = open_proc(pid, "mem");
+	bool all = pread(fileno(memory), buffer, length, (off_t)address) == (ssize_t)length;
+
+	fclose(memory);
+	return all;
+}
+
+static uint64_t find_in(pid_t pid, int pagemap, const struct mapping *mapping, uint64_t cookie)
+{
+	for (uint64_t page = mapping->start; page < mapping->end; page += PAGE) {
+		uint64_t words[4];
+
+		if (!present_kib(pagemap, page, page + PAGE) || !process_read(pid, page, words, sizeof(words)))
+			continue;
+		if (words[0] == cookie && words[1] == cookie && words[2] == cookie && words[3] == cookie)
+			return page;
+	}
+	return 0;
+}
+
+/* Guest RAM is the only thing of its size that is readable and writable: smaller mappings need no search. */
+#define LEAST_RAM (64ull << 20)
+
+uint64_t find_cookie(pid_t pid, uint64_t cookie)
+{
+	struct snapshot snapshot;
+	FILE *pagemap = open_proc(pid, "pagemap");
+	uint64_t found = 0;
+
+	snapshot_take(&snapshot, pid);
+	for (size_t i = 0; i < snapshot.count && !found; i++) {
+		const struct mapping *mapping = &snapshot.mappings[i];
+
+		if (mapping->end - mapping->start >= LEAST_RAM && !strcmp(mapping->protection, "rw-"))
+			found = find_in(pid, fileno(pagemap), mapping, cookie);
+	}
+	snapshot_free(&snapshot);
+	fclose(pagemap);
+	return found;
+}
