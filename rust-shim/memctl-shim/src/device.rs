@@ -6,7 +6,7 @@ use std::ffi::{c_char, c_void, CStr};
 use std::process::abort;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::abi::*;
 use crate::error::Error;
@@ -328,7 +328,7 @@ fn interned(name: &[c_char; 40]) -> &'static str {
         Ok(name) => name.to_string_lossy(),
         Err(_) => String::from_utf8_lossy(&bytes),
     };
-    let mut names = NAMES.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
     let names = names.get_or_insert_with(HashSet::new);
     match names.get(name.as_ref()) {
         Some(name) => name,

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use libloading::os::unix::{Library, Symbol, RTLD_LOCAL, RTLD_NOW};
 
@@ -38,6 +38,10 @@ impl Plugin {
     /// names the file; [`ErrorKind::Signals`] if the kernel refuses a signal's disposition. A library
     /// that was loaded before the failure was found stays loaded.
     pub fn load(path: &Path) -> Result<Plugin, Error> {
+        // Two loads at once would each take the other's changes of dispositions for the process's own.
+        static LOADING: Mutex<()> = Mutex::new(());
+        let _loading = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
+
         let path = present(path)?;
         let about_signals = |error: io::Error| {
             Error::new(
