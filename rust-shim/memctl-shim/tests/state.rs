@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a VMM does with a device besides routing accesses: save and restore, dirty logging, pins, closed memory.
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+
+use memctl_shim::{DirtyLog, ErrorKind, RegionFlags};
+use support::proc_files::{present_pages, vma_at};
+use support::*;
+
+#[derive(Default)]
+struct Recorded(Mutex<Vec<(u64, u64)>>);
+
+impl DirtyLog for Recorded {
+    fn mark_dirty(&self, guest_address: u64, length: u64) {
+        self.0.lock().unwrap().push((guest_address, length));
+    }
+}
+
+impl Recorded {
+    fn take(&self) -> Vec<(u64, u64)> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+#[test]
+fn a_restored_device_answers_on_the_channels_that_were_saved_and_protects_what_was_protected() {
+    let Some(plugin) = plugin() else { return };
+    let old = Guest::new(&plugin, Mapping::private(16));
+    let channels = old.connect(2);
+    assert_eq!(old.on_pages(channels[0], MPROTECT_R, 4, 2), (0, 0));
+    assert_eq!(old.on_pages(channels[0], MLOCK, 8, 1), (0, 0));
+    let state = old.device.save().unwrap();
+    assert_eq!(state, old.device.save().unwrap(), "saving changes nothing");
+    drop(old);
+
+    let new = Guest::new(&plugin, Mapping::private(16));
+    new.device.restore(&state).unwrap();
+    let vma = vma_at(new.memory.at(4 * PAGE));
+    assert_eq!(
+        (vma.permissions.as_str(), vma.end - vma.start),
+        ("r--p", 2 * PAGE)
+    );
+    assert!(vma_at(new.memory.at(8 * PAGE)).has_flag("lo"));
+    assert_eq!(new.read_u32(8), ACK);
+    for channel in channels {
+        assert_eq!(new.call(channel, INFO, 0, 0, 0).ret_errno, 0);
+    }
+    assert_eq!(new.device.save().unwrap(), state);
+}
+
+#[test]
+fn a_damaged_state_is_refused_and_leaves_the_device_as_it_was() {
+    let Some(plugin) = plugin() else { return };
+    let old = Guest::new(&plugin, Mapping::private(16));
+    let channel = old.connect(1)[0];
+    assert_eq!(old.on_pages(channel, MPROTECT_R, 4, 2), (0, 0));
+    let state = old.device.save().unwrap();
+
+    let new = Guest::new(&plugin, Mapping::private(16));
+    let fresh = new.device.save().unwrap();
+    let refuse = |damaged: &[u8]| {
+        let error = new.device.restore(damaged).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidState, "{error}");
+        assert_eq!(vma_at(new.memory.at(4 * PAGE)).permissions, "rw-p");
+    };
+    for length in 0..state.len() {
+        refuse(&state[..length]);
+    }
+    refuse(&[&state[..], &[0]].concat());
+    assert_eq!(new.device.save().unwrap(), fresh);
+}
+
+#[test]
+fn every_change_is_reported_while_dirty_logging_is_on_and_none_while_it_is_off() {
+    let Some(plugin) = plugin() else { return };
+    let log = Arc::new(Recorded::default());
+    let memory = Mapping::private(16);
+    let guest = Guest::with(&plugin, memory, "", RegionFlags::default(), Some(log.clone()));
+    let channel = guest.connect_at(&[PAGE - 16])[0];
+    guest.memory.fill(0, 16 * PAGE, 1);
+
+    assert_eq!(guest.call(channel, INFO, 0, 0, 0).ret_errno, 0);
+    assert_eq!(log.take(), []);
+
+    guest.device.set_dirty_logging(true).unwrap();
+    assert_eq!(guest.on_pages(channel, DONTNEED, 4, 3), (0, 0));
+    let mut dirty = [false; 16];
+    for (address, length) in log.take() {
+        for page in (address - RAM) / PAGE..(address + length - RAM).div_ceil(PAGE) {
+            dirty[page as usize] = true;
+        }
+    }
+    let expected: Vec<_> = (0..16).map(|page| [0, 1, 4, 5, 6].contains(&page)).collect();
+    assert_eq!(
+        dirty[..],
+        expected,
+        "the answer's two pages and the discarded ones"
+    );
+
+    guest.device.set_dirty_logging(false).unwrap();
+    assert_eq!(guest.on_pages(channel, DONTNEED, 4, 3), (0, 0));
+    assert_eq!(log.take(), []);
+}
+
+#[test]
+fn dirty_logging_without_a_log_is_refused() {
+    let Some(plugin) = plugin() else { return };
+    let device = plugin.create_device("", None).unwrap();
+    assert_eq!(
+        device.set_dirty_logging(true).unwrap_err().kind(),
+        ErrorKind::InvalidArgument
+    );
+}
+
+#[test]
+fn inhibited_discards_are_busy_and_drop_nothing() {
+    let Some(plugin) = plugin() else { return };
+    let guest = Guest::new(&plugin, Mapping::private(16));
+    let channel = guest.connect(1)[0];
+    guest.memory.fill(0, 16 * PAGE, 1);
+    guest.device.inhibit_discard(true).unwrap();
+    for function in [DONTNEED, REMOVE, FREE] {
+        assert_eq!(
+            guest.on_pages(channel, function, 4, 4).0,
+            libc::EBUSY,
+            "function {function}"
+        );
+    }
+    assert_eq!(present_pages(guest.memory.start, 16), 16);
+    assert_eq!(
+        guest.on_pages(channel, MPROTECT_R, 4, 4).0,
+        0,
+        "nothing else is inhibited"
+    );
+
+    guest.device.inhibit_discard(false).unwrap();
+    assert_eq!(guest.on_pages(channel, DONTNEED, 8, 4).0, 0);
+    assert_eq!(present_pages(guest.memory.start, 16), 12);
+}
+
+#[test]
+fn closed_memory_can_be_read_while_it_is_held_readable() {
+    let Some(plugin) = plugin() else { return };
+    let guest = Guest::new(&plugin, Mapping::private(16));
+    let channel = guest.connect(1)[0];
+    guest.memory.write_u64(4 * PAGE, 0x5ec2e7);
+    assert_eq!(guest.on_pages(channel, MPROTECT_NONE, 4, 1), (0, 0));
+    let permissions = || vma_at(guest.memory.at(4 * PAGE)).permissions;
+    let state = guest.device.save().unwrap();
+
+    guest.device.hold_readable(true).unwrap();
+    assert_eq!(permissions(), "r--p");
+    assert_eq!(guest.memory.read_u64(4 * PAGE), 0x5ec2e7);
+    assert_eq!(
+        guest.device.save().unwrap(),
+        state,
+        "what is saved does not change"
+    );
+
+    guest.device.hold_readable(false).unwrap();
+    assert_eq!(permissions(), "---p");
+}
+
+#[test]
+fn memory_is_refused_as_the_header_says() {
+    let Some(plugin) = plugin() else { return };
+    let guest = Guest::new(&plugin, Mapping::private(4));
+    let kind = |region| {
+        // SAFETY: the device refuses every one of these regions, so that it uses none of their memory.
+        unsafe { guest.device.register_memory(&region) }
+            .unwrap_err()
+            .kind()
+    };
+    let good = guest.memory.region(RAM + 4 * PAGE, RegionFlags::default());
+    let region = |change: fn(&mut memctl_shim::Region)| {
+        let mut region = good;
+        change(&mut region);
+        region
+    };
+    assert_eq!(kind(region(|r| r.guest_address -= PAGE)), ErrorKind::Overlap);
+    assert_eq!(kind(region(|r| r.guest_address += 1)), ErrorKind::InvalidArgument);
+    assert_eq!(kind(region(|r| r.length = 0)), ErrorKind::InvalidArgument);
+    assert_eq!(kind(region(|r| r.length -= 1)), ErrorKind::InvalidArgument);
+    assert_eq!(
+        kind(region(|r| r.host_address = std::ptr::null_mut())),
+        ErrorKind::InvalidArgument
+    );
+    assert_eq!(
+        kind(region(|r| r.guest_address = u64::MAX - PAGE + 1)),
+        ErrorKind::InvalidArgument
+    );
+
+    let not_there = guest.device.unregister_memory(RAM, 2 * PAGE).unwrap_err();
+    assert_eq!(not_there.kind(), ErrorKind::NotFound);
+    guest.device.unregister_memory(RAM, 4 * PAGE).unwrap();
+}
