@@ -9,9 +9,6 @@ namespace Memctl.Device;
 /// <content>What the VMM does with the device: memory, reset, switches, save and restore, counters.</content>
 public sealed partial class MemctlDevice
 {
-    /// <summary>Guest RAM may come in this many pieces.</summary>
-    public const int MostRegions = 4096;
-
     /// <summary>Adds guest RAM. Requests that start after the return see it.</summary>
     /// <exception cref="DeviceException">It overlaps what is there, is not made of whole pages, or there are too many regions.</exception>
     public void RegisterMemory(ulong guestAddress, ulong length, nuint hostAddress, RegionTraits traits)
@@ -26,13 +23,13 @@ public sealed partial class MemctlDevice
         var region = new MemoryRegion(guestAddress, length, hostAddress, traits);
         lock (_control)
         {
-            if (_memory.Map.Regions.Length == MostRegions)
+            if (_memory.Map.Regions.Length == RegionMap.MostRegions)
             {
-                throw new DeviceException(DeviceFault.LimitReached, $"A memctl device takes at most {MostRegions} regions.");
+                throw new DeviceException(DeviceFault.LimitReached, $"A memctl device takes at most {RegionMap.MostRegions} regions.");
             }
 
             _memory.Publish(_memory.Map.With(region) ?? throw new DeviceException(DeviceFault.Overlap,
-                $"Guest RAM [{guestAddress:x}, {region.End:x}) overlaps a region that is registered."));
+                $"Guest RAM [{guestAddress:x}, {region.End:x}) overlaps a region that is registered, for the guest or in this process."));
         }
 
         DeviceLog.Registered(_logger, guestAddress, region.End);
@@ -52,7 +49,7 @@ public sealed partial class MemctlDevice
                 $"No region [{guestAddress:x}, +{length:x}) is registered.");
             _memory.Publish(_memory.Map.Without(region));
             _channels.WaitForRequests();
-            errno = _attributes.Lift(region);
+            errno = _attributes.Lift(region, forget: true);
         }
 
         DeviceLog.Unregistered(_logger, guestAddress, guestAddress + length);
@@ -70,7 +67,7 @@ public sealed partial class MemctlDevice
             Volatile.Write(ref _payload, 0);
             foreach (MemoryRegion region in _memory.Map.Regions)
             {
-                int errno = _attributes.Lift(region);
+                int errno = _attributes.Lift(region, forget: false);
                 failed = failed != 0 ? failed : errno;
             }
         }

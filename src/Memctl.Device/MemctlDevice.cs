@@ -114,22 +114,25 @@ public sealed partial class MemctlDevice
             return IgnoreChannel(command);
         }
 
+        bool current;
         bool answered;
         int parity = _channels.Parity;
         channel.Enter(parity);
         try
         {
             // Once more, now that RESET would wait for this request.
-            if (Volatile.Read(ref _connected) != connected)
-            {
-                return IgnoreChannel(command);
-            }
-
-            answered = _requests.Serve(channel, connected);
+            current = Volatile.Read(ref _connected) == connected;
+            answered = current && _requests.Serve(channel, connected);
         }
         finally
         {
             channel.Leave(parity);
+        }
+
+        // Records are written here, where no one waits for this thread.
+        if (!current)
+        {
+            return IgnoreChannel(command);
         }
 
         if (!answered)

@@ -60,17 +60,14 @@ internal sealed class RequestProcessor(
         }
 
         answer.Write(buffer);
-        if (!memory.TryWrite(map, channel.BufferAddress, buffer))
+        bool answered = memory.TryWrite(map, channel.BufferAddress, buffer);
+        if (DirtyLogging && map.Covers(channel.BufferAddress, Request.Size))
         {
-            return false;
-        }
-
-        if (DirtyLogging)
-        {
+            // Also after a failure: a buffer across two regions may have been written in the first.
             dirtyLog?.MarkDirty(channel.BufferAddress, Request.Size);
         }
 
-        return true;
+        return answered;
     }
 
     private Answer Process(Request request, RegionMap map, ChannelSet connected)

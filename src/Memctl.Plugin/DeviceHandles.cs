@@ -11,7 +11,7 @@ namespace Memctl.Plugin;
 internal static unsafe class DeviceHandles
 {
     /// <summary>Devices in one process; a VMM has one for each virtual machine it runs, which is one.</summary>
-    internal const int MostDevices = 16;
+    internal const int MostDevices = 8;
 
     private const int SlotBits = 8;
 

@@ -6,6 +6,8 @@ namespace Memctl.Plugin;
 /// <summary>Turns what went wrong into a status and a message for the caller. Kept out of the ways that go right.</summary>
 internal static class Failure
 {
+    private static readonly byte[] _outOfMemory = "The memctl plugin's heap is full."u8.ToArray();
+
     /// <summary>A null, stale or invented handle.</summary>
     internal static uint InvalidHandle() =>
         Of(MemctlAbi.MEMCTL_INVALID_HANDLE, "The device handle is null, was never given out, or its device was destroyed.");
@@ -21,9 +23,19 @@ internal static class Failure
     }
 
     /// <summary>An exception that would otherwise leave the library.</summary>
-    internal static uint Of(Exception exception) => exception is DeviceException device
-        ? Of(StatusOf(device.Fault), device.Message)
-        : Of(MemctlAbi.MEMCTL_INTERNAL_ERROR, $"A defect in the memctl plugin: {exception.GetType().Name}: {exception.Message}");
+    internal static uint Of(Exception exception)
+    {
+        switch (exception)
+        {
+            case DeviceException device:
+                return Of(StatusOf(device.Fault), device.Message);
+            case OutOfMemoryException:
+                LastError.Set(_outOfMemory);
+                return MemctlAbi.MEMCTL_LIMIT_REACHED;
+            default:
+                return Of(MemctlAbi.MEMCTL_INTERNAL_ERROR, $"A defect in the memctl plugin: {exception.GetType().Name}: {exception.Message}");
+        }
+    }
 
     private static uint StatusOf(DeviceFault fault) => fault switch
     {

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Memctl.Plugin;
 
-/// <summary>Delivers log records to the VMM's callback, as UTF-8.</summary>
+/// <summary>Delivers log records to the VMM's callback, as UTF-8, until it is disposed of: then none is delivered and none is on its way.</summary>
 internal sealed unsafe class HostLoggerProvider(memctl_host host) : ILoggerProvider
 {
     /// <summary>The least weighty level that the VMM wants.</summary>
@@ -18,16 +18,45 @@ internal sealed unsafe class HostLoggerProvider(memctl_host host) : ILoggerProvi
         _ => LogLevel.Trace,
     };
 
+    private int _delivering;
+    private volatile bool _closed;
+
     /// <inheritdoc/>
-    public ILogger CreateLogger(string categoryName) => new HostLogger(host, categoryName);
+    public ILogger CreateLogger(string categoryName) => new HostLogger(this, categoryName);
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        // Nothing is held.
+        _closed = true;
+        Interlocked.MemoryBarrier();
+        var wait = new SpinWait();
+        while (Volatile.Read(ref _delivering) != 0)
+        {
+            wait.SpinOnce();
+        }
     }
 
-    private sealed class HostLogger(memctl_host host, string category) : ILogger
+    private void Deliver(uint level, ReadOnlySpan<byte> target, ReadOnlySpan<byte> message)
+    {
+        Interlocked.Increment(ref _delivering);
+        try
+        {
+            if (!_closed)
+            {
+                fixed (byte* targetBytes = target)
+                fixed (byte* messageBytes = message)
+                {
+                    host.log(host.context, level, targetBytes, (nuint)target.Length, messageBytes, (nuint)message.Length);
+                }
+            }
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _delivering);
+        }
+    }
+
+    private sealed class HostLogger(HostLoggerProvider provider, string category) : ILogger
     {
         private readonly byte[] _target = Encoding.UTF8.GetBytes(category);
 
@@ -40,12 +69,7 @@ internal sealed unsafe class HostLoggerProvider(memctl_host host) : ILoggerProvi
         public void Log<TState>(
             LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
-            byte[] message = Encoding.UTF8.GetBytes(formatter(state, exception));
-            fixed (byte* target = _target)
-            fixed (byte* text = message)
-            {
-                host.log(host.context, LevelOf(logLevel), target, (nuint)_target.Length, text, (nuint)message.Length);
-            }
+            provider.Deliver(LevelOf(logLevel), _target, Encoding.UTF8.GetBytes(formatter(state, exception)));
         }
 
         private static uint LevelOf(LogLevel level) => level switch

@@ -11,6 +11,9 @@ internal static class LastError
     /// <summary>Keeps a message for the calling thread.</summary>
     internal static void Set(string message) => _message = Encoding.UTF8.GetBytes(message);
 
+    /// <summary>Keeps a message that is there already, for when there may be no memory for another.</summary>
+    internal static void Set(byte[] message) => _message = message;
+
     /// <summary>Copies the message, terminated, as far as it fits.</summary>
     /// <returns>The message's whole length in bytes without the terminator.</returns>
     internal static int CopyTo(Span<byte> buffer)

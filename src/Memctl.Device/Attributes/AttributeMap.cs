@@ -80,22 +80,6 @@ public sealed class AttributeMap
         return TryAppend(next, end, change.ApplyTo(PageAttributes.AsRegistered));
     }
 
-    /// <summary>Makes this map what <paramref name="source"/> is without [start, end). Needs room for two runs more than the source has.</summary>
-    public bool TryAssignWithout(AttributeMap source, ulong start, ulong end)
-    {
-        Clear();
-        foreach (AttributeRun run in source.Runs)
-        {
-            if (!TryAppend(run.Start, Math.Min(run.End, start), run.Attributes) ||
-                !TryAppend(Math.Max(run.Start, end), run.End, run.Attributes))
-            {
-                return false;
-            }
-        }
-
-        return true;
-    }
-
     /// <summary>
     /// Adds a run behind the last one, merged with it where it adjoins and is equal. An empty run, or one without attributes,
     /// adds nothing. False if there is no room.

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Memctl.Device.Host;
 using Memctl.Device.Memory;
 using Memctl.Device.Protocol;
@@ -15,12 +16,15 @@ namespace Memctl.Device.Attributes;
 /// </remarks>
 public sealed class GuestAttributes(HostMappings mappings, int maxSplits, ulong maxLocked)
 {
-    /// <summary>Runs that a cut at a region's edge may add when budgets are spent.</summary>
-    private const int Slack = 8;
-
     private readonly Lock _gate = new();
-    private AttributeMap _record = new(maxSplits + Slack);
-    private AttributeMap _spare = new(maxSplits + Slack);
+    private AttributeMap _record = new(RoomFor(maxSplits));
+    private AttributeMap _spare = new(RoomFor(maxSplits));
+
+    /// <summary>
+    /// How many runs a record may have: what the budget allows, and one more for each region that the VMM may cut out of the
+    /// middle of a run.
+    /// </summary>
+    public static int RoomFor(int maxSplits) => maxSplits + RegionMap.MostRegions;
 
     /// <summary>The budget of mappings that the guest may have split off.</summary>
     public int MaxSplits => maxSplits;
@@ -100,20 +104,35 @@ public sealed class GuestAttributes(HostMappings mappings, int maxSplits, ulong 
         }
     }
 
-    /// <summary>Gives a region back as it was registered and forgets what was set on it. No request may be using it.</summary>
+    /// <summary>Gives a region back as it was registered. No request may be using it.</summary>
+    /// <param name="region">Which.</param>
+    /// <param name="forget">
+    /// Whether the region goes away, and with it what could not be lifted. Where it stays, the record keeps that: it must go on
+    /// telling which pages are closed.
+    /// </param>
     /// <returns>0, or the errno of the first call that failed; the rest was tried all the same.</returns>
-    public int Lift(MemoryRegion region)
+    public int Lift(MemoryRegion region, bool forget)
     {
         lock (_gate)
         {
-            int errno = LiftHost(region);
-            if (!_spare.TryAssignWithout(_record, region.GuestAddress, region.End))
+            int failed = 0;
+            bool fits = true;
+            var whole = new Piece(region.GuestAddress, region.Length, region);
+            _spare.Clear();
+            foreach (AttributeRun run in _record.Runs)
             {
-                throw new InvalidOperationException("The record has no room for a cut.");
+                ulong from = Math.Clamp(region.GuestAddress, run.Start, run.End);
+                ulong to = Math.Clamp(region.End, run.Start, run.End);
+                int errno = from < to ? LiftHost(whole.Within(from, to), run.Attributes) : 0;
+                failed = First(failed, errno);
+                fits &= _spare.TryAppend(run.Start, from, run.Attributes);
+                fits &= errno == 0 || forget || _spare.TryAppend(from, to, run.Attributes);
+                fits &= _spare.TryAppend(to, run.End, run.Attributes);
             }
 
+            Debug.Assert(fits, "A region's cut adds at most one run, and there is room for one for each region.");
             Commit();
-            return errno;
+            return failed;
         }
     }
 
@@ -160,9 +179,12 @@ public sealed class GuestAttributes(HostMappings mappings, int maxSplits, ulong 
                 int errno = _record.TryAppend(run.Start, run.End, run.Attributes) ? PutOn(map, run) : Errno.ENOMEM;
                 if (errno != 0)
                 {
-                    foreach (MemoryRegion region in map.Regions)
+                    foreach (AttributeRun done in _record.Runs)
                     {
-                        LiftHost(region);
+                        foreach (Piece piece in map.Pieces(done.Start, done.End - done.Start))
+                        {
+                            LiftHost(piece, done.Attributes);
+                        }
                     }
 
                     _record.Clear();
@@ -221,6 +243,9 @@ public sealed class GuestAttributes(HostMappings mappings, int maxSplits, ulong 
         foreach (AttributeKind kind in HostMappings.Kinds)
         {
             errno = errno == 0 && IsSet(run.Attributes, kind) ? SetAll(map, run, kind) : errno;
+
+            // A name is for the eyes of an operator: a kernel built without names is no reason to lose the guest.
+            errno = kind == AttributeKind.Name && errno == Errno.EINVAL ? 0 : errno;
         }
 
         return errno;
@@ -237,18 +262,12 @@ public sealed class GuestAttributes(HostMappings mappings, int maxSplits, ulong 
         return errno;
     }
 
-    private int LiftHost(MemoryRegion region)
+    private int LiftHost(Piece piece, PageAttributes attributes)
     {
         int errno = 0;
-        var whole = new Piece(region.GuestAddress, region.Length, region);
-        ReadOnlySpan<AttributeRun> runs = _record.Runs;
-        for (int index = _record.IndexOf(region.GuestAddress); index < runs.Length && runs[index].Start < region.End; index++)
+        foreach (AttributeKind kind in HostMappings.Kinds)
         {
-            Piece piece = whole.Within(runs[index].Start, runs[index].End);
-            foreach (AttributeKind kind in HostMappings.Kinds)
-            {
-                errno = First(errno, IsSet(runs[index].Attributes, kind) ? mappings.Set(piece, kind, PageAttributes.AsRegistered) : 0);
-            }
+            errno = First(errno, IsSet(attributes, kind) ? mappings.Set(piece, kind, PageAttributes.AsRegistered) : 0);
         }
 
         return errno;

@@ -72,8 +72,8 @@ public sealed class HostMappings(IHostCalls calls, Dialect dialect, nuint pageSi
     {
         if (!piece.Region.IsReadyToSplit)
         {
-            piece.Region.IsReadyToSplit = true;
-            calls.Advise(piece.HostAddress, pageSize, MemoryAdvice.PopulateWrite);
+            int errno = calls.Advise(piece.HostAddress, pageSize, MemoryAdvice.PopulateWrite);
+            piece.Region.IsReadyToSplit = errno is 0 or Errno.EINVAL;
         }
     }
 

@@ -35,6 +35,10 @@ public sealed class MemoryRegion(ulong guestAddress, ulong length, nuint hostAdd
     /// <summary>Whether its mapping was made ready to be split; see <c>HostMappings</c>, whose caller's lock guards it.</summary>
     internal bool IsReadyToSplit { get; set; }
 
+    /// <summary>Whether a byte of this process is in both.</summary>
+    public bool SharesHostMemoryWith(MemoryRegion other) =>
+        HostAddressOf(guestAddress) < other.HostAddressOf(other.End) && other.HostAddressOf(other.GuestAddress) < HostAddressOf(End);
+
     /// <summary>The host address of a guest-physical address inside the region.</summary>
     public nuint HostAddressOf(ulong address) => hostAddress + (nuint)(address - guestAddress);
 }

@@ -6,6 +6,9 @@ namespace Memctl.Device.Memory;
 /// </summary>
 public sealed class RegionMap
 {
+    /// <summary>Guest RAM may come in this many pieces.</summary>
+    public const int MostRegions = 4096;
+
     private readonly MemoryRegion[] _regions;
 
     private RegionMap(MemoryRegion[] regions) => _regions = regions;
@@ -16,11 +19,15 @@ public sealed class RegionMap
     /// <summary>The regions in the order of their guest-physical addresses.</summary>
     public ReadOnlySpan<MemoryRegion> Regions => _regions;
 
-    /// <summary>A map with one more region, or null if it overlaps one that is there.</summary>
+    /// <summary>
+    /// A map with one more region, or null if it overlaps one that is there: for the guest, or in this process, where what is done
+    /// to one address would be done to the other.
+    /// </summary>
     public RegionMap? With(MemoryRegion region)
     {
         int at = IndexAfter(region.GuestAddress);
-        if ((at > 0 && _regions[at - 1].End > region.GuestAddress) ||
+        if (Array.Exists(_regions, region.SharesHostMemoryWith) ||
+            (at > 0 && _regions[at - 1].End > region.GuestAddress) ||
             (at < _regions.Length && region.End > _regions[at].GuestAddress))
         {
             return null;

@@ -43,6 +43,9 @@ public sealed class Dialect
     /// <summary>The functions in the order of their codes, from code 0.</summary>
     public ReadOnlySpan<Function> Functions => _functions;
 
+    /// <summary>Whether a guest can ask for this function.</summary>
+    public bool Has(Function function) => Array.IndexOf(_functions, function) >= 0;
+
     /// <summary>Finds the dialect of that name.</summary>
     public static bool TryParse(string name, out Dialect dialect)
     {

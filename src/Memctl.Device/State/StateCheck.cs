@@ -19,7 +19,7 @@ internal sealed class StateCheck(DeviceOptions options, ulong pageSize, RegionMa
         Require(state.Transport != TransportState.Disconnected || state.BufferAddresses.Count == 0,
             "The saved state is damaged: it is disconnected and has channels.");
 
-        var record = new AttributeMap(options.MaxSplits);
+        var record = new AttributeMap(GuestAttributes.RoomFor(options.MaxSplits));
         ulong end = 0;
         foreach (AttributeRun run in state.Attributes)
         {
@@ -27,8 +27,10 @@ internal sealed class StateCheck(DeviceOptions options, ulong pageSize, RegionMa
                 "The saved state is damaged: its ranges are not in order, or not whole pages.");
             Require(map.Covers(run.Start, run.End - run.Start),
                 $"The saved state has attributes on [{run.Start:x}, {run.End:x}), which is not guest RAM here.");
-            Require(record.TryAppend(run.Start, run.End, run.Attributes) && record.Splits <= options.MaxSplits,
+            Require(record.TryAppend(run.Start, run.End, run.Attributes),
                 $"The saved state splits off more mappings than this device's limit of {options.MaxSplits}.");
+            Require(run.Attributes.Merging != Merging.Mergeable || options.Dialect.Has(Protocol.Function.MERGEABLE),
+                $"The saved state is damaged: dialect '{options.Dialect.Name}' can't make pages mergeable.");
             Require(record.LockedBytes <= options.MaxLocked,
                 $"The saved state has more bytes locked than this device's limit of {options.MaxLocked}.");
             end = run.End;
