@@ -130,7 +130,7 @@ static void test_ignored_channels(void)
 	register_buffer(buffer, &channel);
 	check(is_unheard(&channel), "a request before READY is ignored");
 	check(transport(MEMCTL_TRANSPORT_READY) == MEMCTL_TRANSPORT_ACK, "READY after an ignored request");
-	for (uint32_t distance = 1; distance <= 1u << 30; distance <<= 3) {
+	for (uint32_t distance = 1; distance < 1u << 30; distance <<= 3) {
 		unknown = (struct channel){ buffer, (channel.command + distance) | MEMCTL_CHANNEL_BIT };
 		check(is_unheard(&unknown), "channel 0x%x, never given out, is ignored", (uint64_t)unknown.command);
 	}
@@ -189,13 +189,14 @@ void test_buffers(void)
 	for (unsigned int i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
 		struct memctl_vmm_ret info, refusal;
 
-		fill(pages, 2 * PAGE_SIZE);
+		fill_words(pages, 2 * PAGE_SIZE);
 		connect_at(pages + offsets[i], &channel);
 		info = request(&channel, MEMCTL_INFO, 0, 0, 0);
 		refusal = request(&channel, ~0ull, ~0ull, ~0ull, ~0ull);
-		check(is_info(&info) && is_refusal(&refusal, ERRNO_OPNOTSUPP) && is_filled(pages, offsets[i]) &&
-			      is_filled(pages + offsets[i] + MEMCTL_BUFFER_SIZE,
-					2 * PAGE_SIZE - offsets[i] - MEMCTL_BUFFER_SIZE),
+		check(is_info(&info) && is_refusal(&refusal, ERRNO_OPNOTSUPP) &&
+			      are_words_filled(pages, offsets[i]) &&
+			      are_words_filled(pages + offsets[i] + MEMCTL_BUFFER_SIZE,
+					       2 * PAGE_SIZE - offsets[i] - MEMCTL_BUFFER_SIZE),
 		      "a buffer %u bytes into a page is answered, bytes around it stay", offsets[i]);
 	}
 	transport(MEMCTL_TRANSPORT_RESET);

@@ -34,9 +34,13 @@ void run_steps(void);
 /* mode=load and mode=hold: requests on every vCPU. Returns whether each was answered rightly. */
 bool run_load(bool until_byte);
 
-/* A pattern that differs from word to word and is never 0; the host's neighbour of a range shows that it was not touched. */
+/* A pattern that differs from word to word and is never 0, in some words of each page; whole pages. */
 void fill(uint64_t start, uint64_t length);
 bool is_filled(uint64_t start, uint64_t length);
 bool is_zero(uint64_t start, uint64_t length);
+
+/* The same in every word, for ranges that are no whole pages. */
+void fill_words(uint64_t start, uint64_t length);
+bool are_words_filled(uint64_t start, uint64_t length);
 
 #endif

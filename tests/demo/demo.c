@@ -78,6 +78,8 @@ static const char *remark(const struct step *step)
 	case FUNC_PAGEOUT:
 		if (step->reference_after.range.resident == step->reference_before.range.resident)
 			return "kernel lacks swap: the same call here moves nothing";
+		if (step->before.range.file && step->after.range.file == step->before.range.file)
+			return "left the page tables only: kernel lacks swap";
 		return "moved to swap";
 	case FUNC_UNMERGEABLE:
 		return step->before.range.mergeable ? "KSM leaves it alone: mergeable -> no" : "was not mergeable";

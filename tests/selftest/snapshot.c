@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -71,11 +73,39 @@ static void parse_flags(struct mapping *mapping, const char *line)
 	mapping->mergeable = strstr(line, " mg ");
 }
 
+/*
+ * Pages that MADV_FREE has marked wait on a list of the processor that did it and count as lazily freed only when that list
+ * is worked off. MADV_COLD does so for the processor that it runs on: run it on each.
+ */
+static void settle_page_lists(void)
+{
+	static char page[PAGE] __attribute__((aligned(PAGE)));
+	cpu_set_t all;
+
+	page[0] = 1;
+	if (sched_getaffinity(0, sizeof(all), &all))
+		fail("sched_getaffinity");
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		cpu_set_t one;
+
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		if (sched_setaffinity(0, sizeof(one), &one) || madvise(page, PAGE, MADV_COLD))
+			fail("MADV_COLD");
+	}
+	if (sched_setaffinity(0, sizeof(all), &all))
+		fail("sched_setaffinity");
+}
+
 void snapshot_take(struct snapshot *snapshot, pid_t pid)
 {
-	FILE *smaps = open_proc(pid, "smaps");
+	FILE *smaps;
 	char line[512];
 
+	settle_page_lists();
+	smaps = open_proc(pid, "smaps");
 	*snapshot = (struct snapshot){ .pid = pid };
 	while (fgets(line, sizeof(line), smaps)) {
 		struct mapping *mapping;
