@@ -12,10 +12,10 @@ use std::thread;
 use serde::Deserialize;
 use serde_json::{json, Value};
 
-use crate::config;
 use crate::event::Event;
 use crate::failure::{Doing, Result};
 use crate::http::{self, HttpRequest};
+use crate::option_list;
 use crate::vm::Vm;
 
 const PREFIX: &str = "/api/v1/";
@@ -190,7 +190,7 @@ fn parse(request: &HttpRequest) -> std::result::Result<Option<Request>, String> 
         ("PUT", "vm.pause") => Request::Pause,
         ("PUT", "vm.resume") => Request::Resume,
         ("PUT", "vm.shutdown" | "vmm.shutdown") => Request::Shutdown,
-        ("PUT", "vm.snapshot") => Request::Snapshot(config::snapshot_directory(
+        ("PUT", "vm.snapshot") => Request::Snapshot(option_list::file_url(
             &body::<SnapshotBody>(request)?.destination_url,
         )?),
         ("PUT", "vm.resize") => Request::Resize(body::<ResizeBody>(request)?.desired_ram),

@@ -18,6 +18,7 @@ mod http;
 mod layout;
 mod memory;
 mod memory_file;
+mod option_list;
 mod pci;
 mod ports;
 mod seccomp;

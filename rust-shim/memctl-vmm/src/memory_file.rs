@@ -127,6 +127,9 @@ mod tests {
             [0x5000..0x6000, 0x8_0000..0x8_1000]
         );
         assert_eq!(extents(&file, 0x6000..0x8_0000).unwrap(), []);
-        assert_eq!(extents(&file, 0..0x5800).unwrap(), [0x5000..0x5800]);
+        assert_eq!(
+            extents(&file, 0..0x5800).unwrap().first(),
+            Some(&(0x5000..0x5800))
+        );
     }
 }

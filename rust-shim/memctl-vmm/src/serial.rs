@@ -35,9 +35,15 @@ impl Trigger for InterruptLine {
 
 type Uart = Serial<InterruptLine, NoEvents, Box<dyn Write + Send>>;
 
+struct Line {
+    uart: Uart,
+    /// The input thread waits for room. Else nobody is told of it, which would be a system call for each read.
+    input_waits: bool,
+}
+
 /// A 16550 with its output and its input. Shared by the vCPUs and the thread that reads standard input.
 pub struct SerialPort {
-    uart: Mutex<Uart>,
+    line: Mutex<Line>,
     /// Told when the guest has read a byte, so that the input thread can hand over more.
     room: Condvar,
 }
@@ -66,22 +72,30 @@ impl SerialPort {
         let uart = Serial::from_state(&state, InterruptLine(interrupt), NoEvents, out)
             .map_err(|error| format!("{error:?}"))
             .doing("the state of the serial port")?;
+        let line = Line {
+            uart,
+            input_waits: false,
+        };
         Ok(Some(Arc::new(Self {
-            uart: Mutex::new(uart),
+            line: Mutex::new(line),
             room: Condvar::new(),
         })))
     }
 
     /// A read of one register.
     pub fn read(&self, offset: u8) -> u8 {
-        let value = self.uart().read(offset);
-        self.room.notify_one();
+        let mut line = self.line();
+        let value = line.uart.read(offset);
+        if line.input_waits {
+            line.input_waits = false;
+            self.room.notify_one();
+        }
         value
     }
 
     /// A write of one register.
     pub fn write(&self, offset: u8, value: u8) {
-        if let Err(error) = self.uart().write(offset, value) {
+        if let Err(error) = self.line().uart.write(offset, value) {
             // The guest is not at fault and can do nothing; whoever closed the output will know.
             log::debug!("serial output: {error:?}");
         }
@@ -89,7 +103,7 @@ impl SerialPort {
 
     /// What a snapshot keeps: the registers in the order of the 16550's offsets, and input that the guest has not read.
     pub fn state(&self) -> SavedSerial {
-        let state = self.uart().state();
+        let state = self.line().uart.state();
         SavedSerial {
             registers: [
                 state.baud_divisor_low,
@@ -125,16 +139,17 @@ impl SerialPort {
     }
 
     fn enqueue(&self, mut input: &[u8]) {
-        let mut uart = self.uart();
+        let mut line = self.line();
         while !input.is_empty() {
-            match uart.enqueue_raw_bytes(input) {
+            match line.uart.enqueue_raw_bytes(input) {
                 // In loopback the line is disconnected: the byte is lost, as on a real one.
                 Ok(0) => return,
                 Ok(taken) => input = &input[taken..],
                 Err(vm_superio::serial::Error::FullFifo) => {
-                    uart = self
+                    line.input_waits = true;
+                    line = self
                         .room
-                        .wait(uart)
+                        .wait(line)
                         .unwrap_or_else(|poisoned| poisoned.into_inner());
                 }
                 Err(error) => {
@@ -145,9 +160,9 @@ impl SerialPort {
         }
     }
 
-    fn uart(&self) -> MutexGuard<'_, Uart> {
+    fn line(&self) -> MutexGuard<'_, Line> {
         // A panic aborts the process, so that no lock is ever poisoned.
-        self.uart.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.line.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
