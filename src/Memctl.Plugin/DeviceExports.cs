@@ -20,7 +20,11 @@ internal static unsafe class DeviceExports
     private static readonly UTF8Encoding _strictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     [UnmanagedCallersOnly(EntryPoint = "abi_version")]
-    internal static ulong AbiVersion() => ((ulong)MemctlAbi.MEMCTL_ABI_MAGIC << 32) | MemctlAbi.MEMCTL_ABI_VERSION;
+    internal static ulong AbiVersion()
+    {
+        DeviceHandles.Prepare();
+        return ((ulong)MemctlAbi.MEMCTL_ABI_MAGIC << 32) | MemctlAbi.MEMCTL_ABI_VERSION;
+    }
 
     [UnmanagedCallersOnly(EntryPoint = "last_error")]
     internal static nuint GetLastError(byte* buffer, nuint capacity) =>
