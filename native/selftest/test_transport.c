@@ -132,48 +132,46 @@ void test_register_addresses(void)
 	check_accepted(pages + PAGE_SIZE - 24, "a buffer of which 24 bytes lie in the first page");
 }
 
-static uint64_t register_until_error(uint64_t buffers, uint32_t *commands)
+/* Connects buffers until REGISTER fails or one more than the limit has succeeded. */
+static uint64_t register_until_error(struct channel *channels, uint64_t buffers)
 {
-	struct channel channel;
 	uint64_t count = 0;
 
-	while (count <= options.channels && register_buffer(buffers + count * MEMCTL_BUFFER_SIZE, &channel))
-		commands[count++] = channel.command;
+	while (count <= options.channels && register_buffer(buffers + count * MEMCTL_BUFFER_SIZE, &channels[count]))
+		count++;
 	return count;
 }
 
-static bool are_channel_commands(const uint32_t *commands, uint64_t count)
+/* Two channels with one command would show: one of the two buffers stays unanswered. */
+static bool each_answers_in_its_buffer(const struct channel *channels, uint64_t count)
 {
 	for (uint64_t i = 0; i < count; i++) {
-		if (!(commands[i] & MEMCTL_CHANNEL_BIT))
+		struct memctl_vmm_ret answer;
+
+		if (!(channels[i].command & MEMCTL_CHANNEL_BIT))
 			return false;
-		for (uint64_t j = 0; j < i; j++) {
-			if (commands[j] == commands[i])
-				return false;
-		}
+		answer = request(&channels[i], MEMCTL_INFO, ~0ull, 0, 0);
+		if (!is_info(&answer))
+			return false;
 	}
 	return true;
 }
 
 void test_channels(void)
 {
-	uint64_t bytes = (options.channels + 1) * MEMCTL_BUFFER_SIZE;
-	uint64_t buffers = take_memory(bytes, PAGE_SIZE);
-	uint32_t *commands = (uint32_t *)take_memory((options.channels + 1) * sizeof(uint32_t), PAGE_SIZE);
-	struct channel last;
-	struct memctl_vmm_ret answer;
+	uint64_t most = options.channels + 1;
+	uint64_t buffers = take_memory(most * MEMCTL_BUFFER_SIZE, PAGE_SIZE);
+	struct channel *channels = (struct channel *)take_memory(most * sizeof(struct channel), PAGE_SIZE);
 	uint64_t count;
 
 	transport(MEMCTL_TRANSPORT_RESET);
-	count = register_until_error(buffers, commands);
+	count = register_until_error(channels, buffers);
 	check(count == options.channels, "%u channels connect, the next REGISTER answers ERROR", count);
-	check(are_channel_commands(commands, count), "every channel command has the top bit and is given once");
 	check(transport(MEMCTL_TRANSPORT_READY) == MEMCTL_TRANSPORT_ERROR, "one channel too many leaves Disconnected");
 
 	transport(MEMCTL_TRANSPORT_RESET);
 	for (count = 0; count < options.channels; count++)
-		register_buffer(buffers + count * MEMCTL_BUFFER_SIZE, &last);
+		register_buffer(buffers + count * MEMCTL_BUFFER_SIZE, &channels[count]);
 	transport(MEMCTL_TRANSPORT_READY);
-	answer = request(&last, MEMCTL_INFO, 0, 0, 0);
-	check(is_info(&answer), "the last of %u channels answers", count);
+	check(each_answers_in_its_buffer(channels, count), "each of %u channels answers in its own buffer", count);
 }

@@ -44,7 +44,7 @@ static unsigned int find_vcpus(pid_t process, pid_t *threads)
 	snprintf(path, sizeof(path), "/proc/%d/task", process);
 	tasks = opendir(path);
 	while (tasks && (entry = readdir(tasks)) && count < CPUS) {
-		if (is_vcpu(process, entry->d_name))
+		if (entry->d_name[0] != '.' && is_vcpu(process, entry->d_name))
 			threads[count++] = (pid_t)atoi(entry->d_name);
 	}
 	if (tasks)
@@ -56,8 +56,10 @@ static unsigned int find_vcpus(pid_t process, pid_t *threads)
 static bool kick(pid_t process, pid_t thread, time_t deadline)
 {
 	while (syscall(SYS_tgkill, process, thread, SIGRTMIN)) {
-		if (errno != EAGAIN || time(NULL) > deadline)
+		if (errno != EAGAIN || time(NULL) > deadline) {
+			tap_note("kick of thread %d: %s", thread, strerror(errno));
 			return false;
+		}
 		sched_yield();
 	}
 	return true;

@@ -11,7 +11,7 @@
 #define REQUESTS 10000
 #define THREADS_MAX 64
 /* MUNLOCK of 13 pages stands before and behind the load. */
-#define MARKER ", 53248)"
+#define MARKER ", 53248"
 
 struct threads {
 	long ids[THREADS_MAX];
@@ -40,7 +40,7 @@ static const char *parse_call(const char *line, long *thread)
 
 static bool is_kvm_run(const char *call)
 {
-	return !strncmp(call, "ioctl(", 6) && strstr(call, ", KVM_RUN, ");
+	return !strncmp(call, "ioctl(", 6) && strstr(call, ", KVM_RUN");
 }
 
 static bool is_marker(const char *call)

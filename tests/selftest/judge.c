@@ -52,6 +52,8 @@ static uint64_t known_errno(const struct step *step)
 		return EINVAL;
 	if (step->func_code == FUNC_FREE && step->backing != BACKING_PRIVATE)
 		return EINVAL;
+	if (step->func_code == FUNC_PAGEOUT && step->backing == BACKING_HUGEPAGES)
+		return EINVAL;
 	/* Compiled out of many kernels; the reference knows. */
 	if (step->func_code == FUNC_SET_VMA_ANON_NAME)
 		return (uint64_t)step->reference_errno;

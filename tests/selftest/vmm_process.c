@@ -51,7 +51,7 @@ bool vmm_find(struct vmm_paths *paths)
 
 static void run_vmm(const struct vmm_run *run)
 {
-	static const char *const memory_options[BACKINGS] = { "mergeable=on", "shared=on", "shared=on,hugepages=on" };
+	static const char *const memory_options[BACKINGS] = { "mergeable=on,thp=off", "shared=on", "shared=on,hugepages=on" };
 	bool shared = run->backing != BACKING_PRIVATE;
 	char cpus[32], memory[64], plugin[600], command_line[256];
 	unsigned int unit = run->backing == BACKING_HUGEPAGES ? HUGE_PAGE_MIB << 20 : 4096;
