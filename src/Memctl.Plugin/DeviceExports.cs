@@ -22,9 +22,15 @@ internal static unsafe class DeviceExports
     [UnmanagedCallersOnly(EntryPoint = "abi_version")]
     internal static ulong AbiVersion()
     {
-        DeviceHandles.Prepare();
+        OpenWhatTheRuntimeNeeds();
         return ((ulong)MemctlAbi.MEMCTL_ABI_MAGIC << 32) | MemctlAbi.MEMCTL_ABI_VERSION;
     }
+
+    /// <summary>
+    /// The runtime's source of random numbers, which formatting a log record draws on, opens /dev/urandom when first used. A sandbox may
+    /// forbid that later; this is called before there is one.
+    /// </summary>
+    private static void OpenWhatTheRuntimeNeeds() => _ = Random.Shared.Next();
 
     [UnmanagedCallersOnly(EntryPoint = "last_error")]
     internal static nuint GetLastError(byte* buffer, nuint capacity) =>

@@ -19,17 +19,6 @@ internal static unsafe class DeviceHandles
     private static readonly Lock _gate = new();
     private static ulong _made;
 
-    /// <summary>
-    /// Takes a lock once. The process's first use of one opens /dev/urandom, which a sandbox may forbid later: so the call by which a
-    /// VMM starts the runtime does it.
-    /// </summary>
-    internal static void Prepare()
-    {
-        lock (_gate)
-        {
-        }
-    }
-
     /// <summary>Gives a device a handle; null if every slot is taken.</summary>
     internal static memctl_device* Add(MemctlDevice device, ILoggerFactory logging)
     {

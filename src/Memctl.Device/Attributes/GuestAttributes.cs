@@ -62,7 +62,7 @@ public sealed class GuestAttributes(HostMappings mappings, int maxSplits, ulong 
     /// <param name="length">Bytes.</param>
     /// <param name="change">What to change.</param>
     /// <param name="error">Which budget is spent, or NONE.</param>
-    /// <returns>0 or an errno. After a failed host call the regions before it keep the change.</returns>
+    /// <returns>0 or an errno. After a failed host call the regions before it keep the change, within the budgets.</returns>
     public int Apply(RegionMap map, ulong address, ulong length, AttributeChange change, out DeviceError error)
     {
         lock (_gate)
@@ -81,11 +81,7 @@ public sealed class GuestAttributes(HostMappings mappings, int maxSplits, ulong 
                 if (errno != 0)
                 {
                     PutBack(piece, kind);
-                    if (piece.GuestAddress > address && _spare.TryAssign(_record, address, piece.GuestAddress, change))
-                    {
-                        Commit();
-                    }
-
+                    KeepOrPutBack(map, address, piece.GuestAddress, change);
                     return errno;
                 }
             }
@@ -212,6 +208,29 @@ public sealed class GuestAttributes(HostMappings mappings, int maxSplits, ulong 
     }
 
     private void Commit() => (_record, _spare) = (_spare, _record);
+
+    /// <summary>
+    /// Records the part [start, end) of a request that failed later. Where that part alone is over a budget that the whole was not (it
+    /// would have merged runs further up), it is undone too: what can't be recorded must not stay set.
+    /// </summary>
+    private void KeepOrPutBack(RegionMap map, ulong start, ulong end, AttributeChange change)
+    {
+        if (start == end)
+        {
+            return;
+        }
+
+        if (CheckBudgets(start, end, change) == DeviceError.NONE)
+        {
+            Commit();
+            return;
+        }
+
+        foreach (Piece piece in map.Pieces(start, end - start))
+        {
+            PutBack(piece, HostMappings.KindOf(change.Function));
+        }
+    }
 
     /// <summary>Makes the kernel's mapping of a piece as the record has it: a failed call may have changed a part of it.</summary>
     private void PutBack(Piece piece, AttributeKind kind)
