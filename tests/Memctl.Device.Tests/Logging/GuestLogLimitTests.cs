@@ -12,7 +12,7 @@ public sealed class GuestLogLimitTests
     {
         var limit = new GuestLogLimit(3, new ManualClock());
 
-        Assert.Equal([true, true, true, false, false], Enumerable.Range(0, 5).Select(_ => limit.TryTake(out _)));
+        Assert.Equal([true, true, true, false, false], Enumerable.Range(0, 5).Select(_ => limit.TryTake(out long _)));
         Assert.Equal(2u, limit.Suppressed);
     }
 
@@ -65,7 +65,6 @@ public sealed class GuestLogLimitTests
             {
                 if (limit.TryTake(out long suppressed))
                 {
-                    Assert.True(suppressed >= 0, $"{suppressed} suppressed");
                     Interlocked.Increment(ref allowed);
                     Interlocked.Add(ref told, suppressed);
                 }

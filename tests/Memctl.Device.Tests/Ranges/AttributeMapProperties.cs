@@ -19,7 +19,7 @@ public sealed class AttributeMapProperties
     ];
 
     private static Arbitrary<Step[]> Steps =>
-        Gen.Choose(0, _functions.Length)
+        Gen.Choose(0, _functions.Length - 1)
             .SelectMany(function => Gen.Choose(0, Pages - 1)
                 .SelectMany(first => Gen.Choose(1, 8)
                     .Select(count => new Step(function, first, Math.Min(count, Pages - first), (ulong)(first % 3)))))
@@ -103,9 +103,8 @@ public sealed class AttributeMapProperties
         return next;
     }
 
-    private static bool TryTake(AttributeMap next, AttributeMap map, Step step) => step.Lifts
-        ? next.TryAssignWithout(map, step.Start, step.End)
-        : next.TryAssign(map, step.Start, step.End, new AttributeChange(_functions[step.Function], step.Name));
+    private static bool TryTake(AttributeMap next, AttributeMap map, Step step) =>
+        next.TryAssign(map, step.Start, step.End, new AttributeChange(_functions[step.Function], step.Name));
 
     private static List<(int First, int End, PageAttributes Attributes)> RunsOf(PageAttributes[] pages)
     {
@@ -141,11 +140,9 @@ public sealed class AttributeMapProperties
         Assert.Equal(differences, map.Splits);
     }
 
-    /// <summary>A change, or, with the number past the last function, a lift.</summary>
+    /// <summary>A change of some pages; Function is an index into the functions above.</summary>
     private sealed record Step(int Function, int First, int Count, ulong Name)
     {
-        internal bool Lifts => Function == _functions.Length;
-
         internal ulong Start => (ulong)First * Page;
 
         internal ulong End => (ulong)(First + Count) * Page;
@@ -155,7 +152,7 @@ public sealed class AttributeMapProperties
         {
             for (int page = First; page < First + Count; page++)
             {
-                pages[page] = Lifts ? default : _functions[Function] switch
+                pages[page] = _functions[Function] switch
                 {
                     Protocol.Function.MLOCK => pages[page] with { Locked = true },
                     Protocol.Function.MUNLOCK => pages[page] with { Locked = false },
