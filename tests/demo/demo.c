@@ -54,7 +54,7 @@ static uint64_t freed(const struct step *step)
 {
 	const struct view *before = &step->before.range, *after = &step->after.range;
 
-	if (step->backing == BACKING_PRIVATE)
+	if (!is_shared(step->backing))
 		return before->resident > after->resident ? before->resident - after->resident : 0;
 	return before->file > after->file ? before->file - after->file : 0;
 }
@@ -62,7 +62,7 @@ static uint64_t freed(const struct step *step)
 /* What a reader would otherwise wonder about. */
 static const char *remark(const struct step *step)
 {
-	bool shared = step->backing != BACKING_PRIVATE;
+	bool shared = is_shared(step->backing);
 
 	if (step->fault[0])
 		return step->fault;

@@ -51,13 +51,38 @@ void check_guest(const struct vmm_paths *paths, enum backing backing, unsigned i
 }
 
 static unsigned int cpus_of_run;
+static bool transparent_seen;
 
 static void report(const struct step *step)
 {
+	transparent_seen = transparent_seen || step->before.whole.transparent;
 	if (!tap_check(!step->fault[0], "host, %s, %u vCPU%s: %s answers errno %llu, and only the named range changes",
 		       backing_names[step->backing], cpus_of_run, plural(cpus_of_run), step->label,
 		       (unsigned long long)step->answer_errno))
 		tap_note("%s", step->fault);
+}
+
+static bool has_transparent_pages(void)
+{
+	FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
+	char line[64] = "";
+	bool has = file && fgets(line, sizeof(line), file) && !strstr(line, "[never]");
+
+	if (file)
+		fclose(file);
+	return has;
+}
+
+static void check_transparent(unsigned int cpus)
+{
+	char description[96];
+
+	snprintf(description, sizeof(description), "host, %s, %u vCPU%s: guest RAM is in transparent huge pages",
+		 backing_names[BACKING_TRANSPARENT], cpus, plural(cpus));
+	if (has_transparent_pages())
+		tap_check(transparent_seen, "%s", description);
+	else
+		tap_skip(description, "this system has them switched off");
 }
 
 /* The guest has this many steps; fewer would be a guest that stopped early, not a success. */
@@ -69,7 +94,10 @@ void check_host_effects(const struct vmm_paths *paths, enum backing backing, uns
 	bool right;
 
 	cpus_of_run = cpus;
+	transparent_seen = false;
 	right = run_steps(paths, backing, cpus, report, &steps);
+	if (backing == BACKING_TRANSPARENT)
+		check_transparent(cpus);
 	tap_check(right && steps == STEPS, "host, %s, %u vCPU%s: %u requests seen, the VMM ends well", backing_names[backing],
 		  cpus, plural(cpus), steps);
 }

@@ -28,11 +28,22 @@ static char *map_shared(size_t length, unsigned int flags)
 	return memory;
 }
 
+static char *map_private(size_t length, bool transparent)
+{
+	char *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory != MAP_FAILED && transparent && madvise(memory, length, MADV_HUGEPAGE)) {
+		munmap(memory, length);
+		return MAP_FAILED;
+	}
+	return memory;
+}
+
 static char *map(enum backing backing, size_t length)
 {
-	if (backing != BACKING_PRIVATE)
+	if (is_shared(backing))
 		return map_shared(length, backing == BACKING_HUGEPAGES ? MFD_HUGETLB : 0);
-	return mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return map_private(length, backing == BACKING_TRANSPARENT);
 }
 
 bool reference_new(struct reference *reference, enum backing backing, size_t all_length, size_t before_length, size_t length,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The bare-metal guest under the reference VMM, checked from the host. MEMCTL_OUT names the directory of the build. TAP.
- * Arguments, if any, name the parts to run: private shared hugepages calls kicks. */
+ * Arguments, if any, name the parts to run: private private-thp shared hugepages calls kicks. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -56,6 +56,8 @@ int main(int count, char **names)
 	mkdir(paths.directory, 0755);
 	if (is_wanted(count, names, "private"))
 		check_backing(&paths, BACKING_PRIVATE);
+	if (is_wanted(count, names, "private-thp"))
+		check_backing(&paths, BACKING_TRANSPARENT);
 	if (is_wanted(count, names, "shared"))
 		check_backing(&paths, BACKING_SHARED);
 	if (is_wanted(count, names, "hugepages"))

@@ -117,6 +117,8 @@ void snapshot_take(struct snapshot *snapshot, pid_t pid)
 			continue;
 		if (sscanf(line, "LazyFree: %" SCNu64, &mapping->lazy_free_kib) == 1)
 			continue;
+		if (sscanf(line, "AnonHugePages: %" SCNu64, &mapping->transparent_kib) == 1)
+			continue;
 		if (!strncmp(line, "VmFlags:", 8))
 			parse_flags(mapping, line);
 	}
@@ -176,6 +178,7 @@ static void add_mapping(struct view *view, const struct mapping *mapping, uint64
 	view->mapped += kib;
 	view->resident += present;
 	view->lazy_free += mapping->lazy_free_kib;
+	view->transparent += mapping->transparent_kib;
 	if (mapping->locked) {
 		view->locked += is_inside ? mapping->locked_kib : present;
 		view->lock_flag += kib;

@@ -20,6 +20,7 @@ struct mapping {
 	bool file;
 	uint64_t locked_kib; /* the Locked line */
 	uint64_t lazy_free_kib;
+	uint64_t transparent_kib; /* the AnonHugePages line */
 	char name[NAME_SIZE];
 };
 
@@ -39,6 +40,7 @@ struct view {
 	uint64_t mergeable;
 	uint64_t writable;
 	uint64_t lazy_free;  /* of all mappings that the range touches */
+	uint64_t transparent; /* in transparent huge pages, likewise */
 	uint64_t file;	     /* allocated in the file behind the range, all of it; 0 where there is none */
 	char protection[6];  /* "rw-" or "mixed" */
 	char name[NAME_SIZE]; /* of the first mapping */

@@ -18,7 +18,12 @@
 
 #define LOG_LINES_SHOWN 20
 
-const char *const backing_names[BACKINGS] = { "private", "shared", "hugepages" };
+const char *const backing_names[BACKINGS] = { "private", "private-thp", "shared", "hugepages" };
+
+bool is_shared(enum backing backing)
+{
+	return backing == BACKING_SHARED || backing == BACKING_HUGEPAGES;
+}
 
 static void fail(const char *what)
 {
@@ -51,8 +56,8 @@ bool vmm_find(struct vmm_paths *paths)
 
 static void run_vmm(const struct vmm_run *run)
 {
-	static const char *const memory_options[BACKINGS] = { "mergeable=on,thp=off", "shared=on", "shared=on,hugepages=on" };
-	bool shared = run->backing != BACKING_PRIVATE;
+	static const char *const memory_options[BACKINGS] = { "mergeable=on,thp=off", "mergeable=on,thp=on", "shared=on",
+							       "shared=on,hugepages=on" };
 	char cpus[32], memory[64], plugin[600], command_line[256];
 	unsigned int unit = run->backing == BACKING_HUGEPAGES ? HUGE_PAGE_MIB << 20 : 4096;
 	const char *arguments[40];
@@ -62,7 +67,7 @@ static void run_vmm(const struct vmm_run *run)
 	snprintf(memory, sizeof(memory), "size=%uM,%s", GUEST_RAM_MIB, memory_options[run->backing]);
 	snprintf(plugin, sizeof(plugin), "plugin=%s", run->paths->plugin);
 	snprintf(command_line, sizeof(command_line), "cpus=%u ram=%s unit=%u mode=%s", run->cpus,
-		 shared ? "shared" : "private", unit, run->mode);
+		 is_shared(run->backing) ? "shared" : "private", unit, run->mode);
 	if (run->trace_file) {
 		static const char *const trace[] = { "strace", "-f", "-qq", "-e", "signal=none", "-o" };
 

@@ -7,7 +7,13 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-enum backing { BACKING_PRIVATE, BACKING_SHARED, BACKING_HUGEPAGES, BACKINGS };
+/*
+ * What is behind guest RAM: anonymous memory in 4 KiB pages, the same in transparent huge pages (what VMMs have by default, and
+ * of which requests free parts), a memfd, a memfd on huge pages.
+ */
+enum backing { BACKING_PRIVATE, BACKING_TRANSPARENT, BACKING_SHARED, BACKING_HUGEPAGES, BACKINGS };
+
+bool is_shared(enum backing backing);
 
 extern const char *const backing_names[BACKINGS];
 
