@@ -1,0 +1,108 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# build-image.sh [6.1|newer]...
+#
+# Builds, for each kernel (both by default), the driver and an initramfs with
+# busybox, the modules, the memctl command and the in-guest tests, into
+# out/linux-guest/: vmlinuz-KERNEL and initramfs-KERNEL.img. Beside them
+# watch-guest, which runs on the host, and outer.img, the initramfs of the
+# emulated host (outer-host.sh). Kernels come from packages.sh.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+repository=$(cd "$here/../.." && pwd)
+cache=$repository/.cache/linux-guest
+out=$repository/out/linux-guest
+busybox=$cache/busybox/bin/busybox
+c_flags=(-std=gnu11 -O2 -Wall -Wextra -Werror)
+
+# What Debian's kernel has as modules, in the order of their needs.
+outer_modules=(
+	drivers/virtio/virtio drivers/virtio/virtio_ring
+	drivers/virtio/virtio_pci_legacy_dev drivers/virtio/virtio_pci_modern_dev
+	drivers/virtio/virtio_pci net/9p/9pnet net/9p/9pnet_virtio
+	fs/netfs/netfs fs/fscache/fscache fs/9p/9p
+	virt/lib/irqbypass drivers/crypto/ccp/ccp arch/x86/kvm/kvm arch/x86/kvm/kvm-amd
+	mm/zsmalloc drivers/block/zram/zram
+)
+
+# need PROGRAM PACKAGE ...: installs what is missing as root, else names it.
+need() {
+	local missing=()
+	while [ $# -gt 0 ]; do
+		command -v "$1" > /dev/null || missing+=("$2")
+		shift 2
+	done
+	[ -e /usr/include/x86_64-linux-gnu/sys/types.h ] || missing+=(libc6-dev)
+	[ ${#missing[@]} -eq 0 ] && return
+	if [ "$(id -u)" != 0 ]; then
+		echo "build-image.sh: missing packages: ${missing[*]}" >&2
+		exit 1
+	fi
+	apt-get -qq -o DPkg::Lock::Timeout=600 update
+	DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 \
+		install -y --no-install-recommends "${missing[@]}" > /dev/null
+}
+
+# pack FOLDER IMAGE
+pack() {
+	(cd "$1" && find . | sort | "$busybox" cpio -o -H newc -R 0:0 2> /dev/null) > "$2"
+}
+
+# build_modules HEADERS SOURCE COPY: kbuild writes beside the sources, and
+# there are two kernels.
+build_modules() {
+	rm -rf "$3"
+	cp -r "$2" "$3"
+	make -s -C "$1" M="$3" CC=gcc KCFLAGS=-Werror CONFIG_DEBUG_INFO_BTF_MODULES= modules
+}
+
+build_guest() {
+	local kernel=$1 headers work root
+	headers=$(echo "$cache/$kernel"/usr/src/linux-headers-*-amd64)
+	work=$out/$kernel root=$out/$kernel/root
+	mkdir -p "$work"
+	cp "$cache/$kernel"/boot/vmlinuz-* "$out/vmlinuz-$kernel"
+	build_modules "$headers" "$repository/native/guest" "$work/driver"
+	build_modules "$headers" "$here/kernel" "$work/kernel"
+
+	rm -rf "$root"
+	mkdir -p "$root/bin" "$root/lib/modules"
+	cp "$busybox" "$root/bin/"
+	ln -s busybox "$root/bin/sh"
+	cp "$here/init" "$root/init"
+	cp "$here/guest/shell-tests.sh" "$root/lib/"
+	find "$work/driver" "$work/kernel" -name '*.ko' -exec cp {} "$root/lib/modules/" \;
+	strip --strip-debug "$root"/lib/modules/*.ko
+	cp "$out/guest-test" "$out/memctl" "$root/bin/"
+	pack "$root" "$out/initramfs-$kernel.img"
+}
+
+build_outer() {
+	local root=$out/outer module number=100
+	rm -rf "$root"
+	mkdir -p "$root"/{bin,dev,proc,sys,modules,newroot}
+	cp "$busybox" "$root/bin/"
+	ln -s busybox "$root/bin/sh"
+	cp "$here/outer-init" "$root/init"
+	for module in "${outer_modules[@]}"; do
+		cp "$cache/6.1"/lib/modules/*/kernel/"$module.ko" \
+			"$root/modules/$number-${module##*/}.ko"
+		number=$((number + 1))
+	done
+	pack "$root" "$out/outer.img"
+}
+
+need gcc gcc strip binutils make make
+"$here/packages.sh"
+mkdir -p "$out"
+gcc "${c_flags[@]}" -o "$out/watch-guest" "$here"/host/*.c
+gcc "${c_flags[@]}" -static -pthread -o "$out/guest-test" "$here"/guest/*.c
+gcc "${c_flags[@]}" -static -I "$repository/native/guest/include/uapi" \
+	-I "$repository/native/guest/include" -o "$out/memctl" "$repository"/native/guest/tool/*.c
+build_outer
+[ $# -gt 0 ] || set -- 6.1 newer
+for kernel; do
+	build_guest "$kernel"
+done

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "test.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <termios.h>
+#include <unistd.h>
+
+enum backing backing;
+uint64_t ram_end, host_unit;
+bool host_has_anon_name, host_has_swap;
+
+static FILE *from_host;
+
+bool check(bool condition, const char *format, ...)
+{
+	va_list arguments;
+
+	fputs(condition ? "ok - " : "not ok - ", stdout);
+	va_start(arguments, format);
+	vprintf(format, arguments);
+	va_end(arguments);
+	putchar('\n');
+	fflush(stdout);
+	return condition;
+}
+
+void skip(const char *what, const char *why)
+{
+	printf("ok - %s # SKIP %s\n", what, why);
+	fflush(stdout);
+}
+
+void fail(const char *format, ...)
+{
+	va_list arguments;
+
+	fputs("not ok - ", stdout);
+	va_start(arguments, format);
+	vprintf(format, arguments);
+	va_end(arguments);
+	putchar('\n');
+	exit(1);
+}
+
+/* No echo: the guest's terminal would send the host's answers back to it. */
+static void open_console(void)
+{
+	struct termios mode;
+	int fd = open("/dev/ttyS0", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0 || tcgetattr(fd, &mode))
+		fail("no console to the host");
+	mode.c_lflag &= ~ECHO;
+	if (tcsetattr(fd, TCSANOW, &mode))
+		fail("no console mode without echo");
+	from_host = fdopen(fd, "r");
+}
+
+const char *ask_host(const char *format, ...)
+{
+	static char line[512];
+	va_list arguments;
+
+	fputs("@host ", stdout);
+	va_start(arguments, format);
+	vprintf(format, arguments);
+	va_end(arguments);
+	putchar('\n');
+	fflush(stdout);
+	do {
+		if (!fgets(line, sizeof(line), from_host))
+			fail("the host's end of the console is closed");
+	} while (line[0] != '@');
+	line[strcspn(line, "\r\n")] = '\0';
+	return line + 1;
+}
+
+struct usage host_usage(void)
+{
+	struct usage usage;
+
+	if (sscanf(ask_host("usage"), "resident=%ld allocated=%ld",
+		   &usage.resident, &usage.allocated) != 2)
+		fail("the host does not tell its memory use");
+	return usage;
+}
+
+static uint64_t end_of_ram(void)
+{
+	uint64_t start, end, last = 0;
+	char line[128];
+	FILE *iomem = fopen("/proc/iomem", "r");
+
+	while (iomem && fgets(line, sizeof(line), iomem))
+		if (line[0] != ' ' && strstr(line, "System RAM") &&
+		    sscanf(line, "%lx-%lx", &start, &end) == 2)
+			last = end + 1;
+	if (iomem)
+		fclose(iomem);
+	return last;
+}
+
+static enum backing parse_backing(const char *name)
+{
+	static const char *const names[BACKINGS] = {
+		"private", "shared", "hugetlb-private", "hugetlb-shared",
+	};
+	int i;
+
+	for (i = 0; i < BACKINGS; i++)
+		if (!strcmp(name, names[i]))
+			return i;
+	fail("the host names an unknown backing: %s", name);
+}
+
+void meet_host(void)
+{
+	uint8_t *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
+	char hex[65] = "";
+	int i, named = 0, swap = 0;
+
+	open_console();
+	if (page == MAP_FAILED || getrandom(page, 32, 0) != 32)
+		fail("no page for a signature");
+	for (i = 0; i < 32; i++)
+		sprintf(hex + 2 * i, "%02x", page[i]);
+	ram_end = end_of_ram();
+	if (strcmp(ask_host("locate %lx %lx %s", guest_physical(page), ram_end, hex), "1"))
+		fail("the host does not find this guest's memory in the VMM");
+	backing = parse_backing(ask_host("backing"));
+	host_unit = backing >= HUGETLB_PRIVATE ? HUGE_PAGE : PAGE;
+	sscanf(ask_host("features"), "anon_name=%d swap=%d", &named, &swap);
+	host_has_anon_name = named;
+	host_has_swap = swap;
+	munmap(page, PAGE);
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Half of one of this guest's huge pages goes back to the host. */
+#include "test.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Guest kernel and host touch a few pages of their own meanwhile. */
+#define NOISE_KIB 256
+
+/* The code that gives memory back on this backing. */
+unsigned int discard_code(void)
+{
+	return backing == PRIVATE || backing == HUGETLB_PRIVATE ? MEMCTL_DONTNEED
+								: MEMCTL_REMOVE;
+}
+
+static void check_freed(struct usage before, long kib)
+{
+	struct usage after = host_usage();
+
+	check(labs(before.allocated - after.allocated - kib) <= NOISE_KIB,
+	      "the host has %ld KiB more (allocated %ld, then %ld)", kib,
+	      before.allocated, after.allocated);
+	check(labs(before.resident - after.resident - kib) <= NOISE_KIB,
+	      "the VMM's RSS is down by %ld KiB (%ld, then %ld)", kib,
+	      before.resident, after.resident);
+}
+
+/* Where the host's unit is the huge page, half of one frees nothing. */
+static void free_half_of_host_page(int fd)
+{
+	struct row row = huge_row(1);
+	struct usage before;
+
+	fill_row(&row, 5);
+	before = host_usage();
+	request(fd, discard_code(), row.gpa, HUGE_PAGE / 2, 0, NULL);
+	request(fd, discard_code(), row.gpa + HUGE_PAGE / 2, HUGE_PAGE / 2, 0, NULL);
+	check(row_content(&row, 0, HUGE_PAGE, 5) == INTACT,
+	      "half of a host huge page can't be freed: all of it stays intact");
+	check_freed(before, 0);
+	check(!request(fd, discard_code(), row.gpa, HUGE_PAGE, 0, NULL),
+	      "%s of the whole huge page answers 0", code_name(discard_code()));
+	check_freed(before, HUGE_PAGE / 1024);
+	check(row_content(&row, 0, HUGE_PAGE, 5) == ZERO, "it reads as zeros");
+	free_row(&row);
+}
+
+static void free_half(int fd)
+{
+	static struct view before_view, view;
+	struct row row = huge_row(1);
+	const size_t half = HUGE_PAGE / 2;
+	struct usage before;
+	int page, freed = 0;
+
+	fill_row(&row, 5);
+	host_view(&before_view, row.gpa, row.length);
+	before = host_usage();
+	check(!request(fd, discard_code(), row.gpa + half, half, 0, NULL),
+	      "%s of half a guest huge page answers 0", code_name(discard_code()));
+	host_view(&view, row.gpa, row.length);
+	check_freed(before, half / 1024);
+	for (page = SMALL_PER_HUGE / 2; page < (int)SMALL_PER_HUGE; page++)
+		freed += view.state[page] == '.';
+	check(freed == SMALL_PER_HUGE / 2, "all %lu pages of it are gone from the host (%d)",
+	      SMALL_PER_HUGE / 2, freed);
+	check(other_change(&before_view, &view, SMALL_PER_HUGE / 2, SMALL_PER_HUGE / 2) < 0,
+	      "the other half's host pages did not change");
+	check(row_content(&row, 0, half, 5) == INTACT, "the other half is intact");
+	check(row_content(&row, half, half, 5) == ZERO, "the freed half reads as zeros");
+	check(guest_physical(row.pages[0].va + half) == row.gpa + half,
+	      "the guest still has it as one huge page");
+	fill_row(&row, 6);
+	check(row_content(&row, 0, row.length, 6) == INTACT, "and can fill it again");
+	free_row(&row);
+}
+
+int test_huge_page(void)
+{
+	int fd = open_device(0);
+
+	meet_host();
+	if (host_unit == PAGE)
+		free_half(fd);
+	else
+		free_half_of_host_page(fd);
+	return 0;
+}

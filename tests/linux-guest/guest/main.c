@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0
+/* guest-test NAME [NUMBER]: one of the in-guest tests, see test.h. */
+#include "test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int done(void)
+{
+	meet_host();
+	ask_host("done");
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "";
+	unsigned long number = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
+
+	if (!strcmp(name, "codes"))
+		return test_codes();
+	if (!strcmp(name, "errors"))
+		return test_errors();
+	if (!strcmp(name, "huge-page"))
+		return test_huge_page();
+	if (!strcmp(name, "access"))
+		return test_access();
+	if (!strcmp(name, "stress"))
+		return test_stress(number);
+	if (!strcmp(name, "fuzz"))
+		return test_fuzz(number);
+	if (!strcmp(name, "report"))
+		return test_report(number);
+	if (!strcmp(name, "done"))
+		return done();
+	fprintf(stderr, "guest-test: no test called '%s'\n", name);
+	return 2;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The request layouts, codes and ioctl of the memctl protocol as a client
+ * outside this repository would write them down: from the protocol's text,
+ * not from the project's header, so that a slip in that header shows.
+ */
+#ifndef PROTOCOL_H
+#define PROTOCOL_H
+
+#include <stdint.h>
+#include <sys/ioctl.h>
+
+enum {
+	MEMCTL_INFO,
+	MEMCTL_DONTNEED,
+	MEMCTL_REMOVE,
+	MEMCTL_FREE,
+	MEMCTL_PAGEOUT,
+	MEMCTL_UNMERGEABLE,
+	MEMCTL_DONTDUMP,
+	MEMCTL_MLOCK,
+	MEMCTL_MUNLOCK,
+	MEMCTL_MPROTECT_NONE,
+	MEMCTL_MPROTECT_R,
+	MEMCTL_MPROTECT_W,
+	MEMCTL_MPROTECT_RW,
+	MEMCTL_SET_VMA_ANON_NAME,
+	MEMCTL_FUNC_CODES,
+};
+
+struct memctl_buf {
+	union {
+		struct {
+			uint64_t func_code, addr, length, arg;
+		} call;
+		struct {
+			uint32_t ret_errno, ret_code;
+			uint64_t ret_value, arg0, arg1;
+		} ret;
+		struct {
+			uint32_t ret_errno, ret_code;
+			uint64_t big_endian;
+			uint32_t major_version, minor_version;
+			uint64_t page_size;
+		} info;
+	};
+};
+
+#define MEMCTL_IOCTL_VMM _IOWR(0xDA, 0x00, struct memctl_buf)
+
+#endif

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * watch-guest -l LABEL [-t SECONDS] -- VMM ARGUMENTS...
+ *
+ * Runs a VMM whose guest has its console on the VMM's standard input and
+ * output, and stands beside it as the host: a line "@host QUERY" from the
+ * guest is answered with one line "@ANSWER" on its console, taken from what
+ * the host kernel shows of the VMM (see probe.h). TAP lines of the guest go
+ * to standard output with LABEL in front of their description; everything
+ * else that it says goes to standard error.
+ *
+ *   @host locate GPA END SIGNATURE          @1
+ *   @host pages GPA LENGTH UNIT             @100*p 1*. 411*p
+ *   @host attributes GPA LENGTH UNIT        @512*rw-p
+ *   @host name GPA                          @-
+ *   @host usage                             @resident=KIB allocated=KIB
+ *   @host backing | features                see probe.h
+ *   @host done                              @bye, the guest is about to stop
+ *
+ * Numbers are hexadecimal. An answer that the host can't give is "@error".
+ * Exits 0 if every line was "ok", the guest got to "done" and the VMM then
+ * exited with 0 by itself.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "probe.h"
+
+struct session {
+	const char *label;
+	pid_t vmm;
+	int to_guest, from_guest;
+	struct guest_ram ram;
+	bool done;
+	int failures;
+};
+
+static bool parse_signature(const char *hex, uint8_t signature[SIGNATURE_BYTES])
+{
+	int i;
+
+	for (i = 0; i < SIGNATURE_BYTES; i++)
+		if (sscanf(hex + 2 * i, "%2hhx", &signature[i]) != 1)
+			return false;
+	return true;
+}
+
+static int answer_query(struct session *s, const char *query, char *out, size_t size)
+{
+	char what[16] = "", hex[2 * SIGNATURE_BYTES + 1] = "";
+	uint8_t signature[SIGNATURE_BYTES];
+	uint64_t gpa = 0, length = 0, unit = 0;
+
+	if (sscanf(query, "locate %lx %lx %64s", &gpa, &length, hex) == 3) {
+		if (!parse_signature(hex, signature))
+			return -1;
+		snprintf(out, size, "%d",
+			 probe_locate(&s->ram, s->vmm, gpa, length, signature));
+		return 0;
+	}
+	sscanf(query, "%15s %lx %lx %lx", what, &gpa, &length, &unit);
+	if (!strcmp(what, "features"))
+		return probe_features(out, size);
+	if (!strcmp(what, "done")) {
+		s->done = true;
+		snprintf(out, size, "bye");
+		return 0;
+	}
+	if (!s->ram.end)
+		return -1;
+	if (!strcmp(what, "usage"))
+		return probe_usage(&s->ram, out, size);
+	if (!strcmp(what, "backing"))
+		return probe_backing(&s->ram, out, size);
+	if (!strcmp(what, "name"))
+		return probe_name(&s->ram, gpa, out, size);
+	if (!unit || !length || length % unit)
+		return -1;
+	if (!strcmp(what, "pages"))
+		return probe_pages(&s->ram, gpa, length, unit, out, size);
+	if (!strcmp(what, "attributes"))
+		return probe_attributes(&s->ram, gpa, length, unit, out, size);
+	return -1;
+}
+
+static void report(struct session *s, bool ok, const char *description)
+{
+	printf("%s - %s: %s\n", ok ? "ok" : "not ok", s->label, description);
+	fflush(stdout);
+	s->failures += !ok;
+}
+
+static void handle_line(struct session *s, char *line)
+{
+	char answer[512] = "@";
+
+	line[strcspn(line, "\r\n")] = '\0';
+	if (!strncmp(line, "@host ", 6)) {
+		if (answer_query(s, line + 6, answer + 1, sizeof(answer) - 2))
+			strcpy(answer, "@error");
+		fprintf(stderr, "%s -> %s\n", line, answer);
+		strcat(answer, "\n");
+		if (write(s->to_guest, answer, strlen(answer)) < 0)
+			fprintf(stderr, "no way to the guest: %s\n", strerror(errno));
+	} else if (!strncmp(line, "ok - ", 5)) {
+		report(s, true, line + 5);
+	} else if (!strncmp(line, "not ok - ", 9)) {
+		report(s, false, line + 9);
+	} else if (line[0] == '#') {
+		printf("# %s: %s\n", s->label, line + 1 + (line[1] == ' '));
+		fflush(stdout);
+	} else {
+		fprintf(stderr, "%s\n", line);
+	}
+}
+
+static void start_vmm(struct session *s, char **command)
+{
+	int in[2], out[2];
+
+	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC)) {
+		perror("pipe");
+		exit(2);
+	}
+	s->vmm = fork();
+	if (!s->vmm) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(in[0], 0);
+		dup2(out[1], 1);
+		execvp(command[0], command);
+		perror(command[0]);
+		_exit(127);
+	}
+	close(in[0]);
+	close(out[1]);
+	s->to_guest = in[1];
+	s->from_guest = out[0];
+}
+
+/* Relays lines until the VMM closes its output. False if time ran out. */
+static bool relay(struct session *s, time_t deadline)
+{
+	struct pollfd source = { .fd = s->from_guest, .events = POLLIN };
+	static char text[8192];
+	size_t used = 0;
+
+	for (;;) {
+		time_t left = deadline - time(NULL);
+		char *end;
+		ssize_t count;
+
+		if (left <= 0)
+			return false;
+		if (poll(&source, 1, left * 1000) <= 0)
+			continue;
+		count = read(s->from_guest, text + used, sizeof(text) - 1 - used);
+		if (count <= 0)
+			return true;
+		used += count;
+		text[used] = '\0';
+		while ((end = strchr(text, '\n')) || used == sizeof(text) - 1) {
+			size_t length = end ? (size_t)(end - text) + 1 : used;
+			char line[sizeof(text)];
+
+			memcpy(line, text, length);
+			line[length] = '\0';
+			memmove(text, text + length, used - length + 1);
+			used -= length;
+			handle_line(s, line);
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct session s = { .label = "guest" };
+	int option, status, seconds = 120;
+	char how[96];
+
+	while ((option = getopt(argc, argv, "l:t:")) != -1) {
+		if (option == 'l')
+			s.label = optarg;
+		else if (option == 't')
+			seconds = atoi(optarg);
+		else
+			return 2;
+	}
+	if (optind >= argc)
+		return 2;
+	signal(SIGPIPE, SIG_IGN);
+	start_vmm(&s, argv + optind);
+	if (!relay(&s, time(NULL) + seconds)) {
+		kill(s.vmm, SIGKILL);
+		snprintf(how, sizeof(how), "guest ran to its end within %d s", seconds);
+		report(&s, false, how);
+	}
+	waitpid(s.vmm, &status, 0);
+	report(&s, s.done, "guest ran every test");
+	if (WIFSIGNALED(status))
+		snprintf(how, sizeof(how), "VMM exited by itself (it died of signal %d)",
+			 WTERMSIG(status));
+	else
+		snprintf(how, sizeof(how), "VMM exited with status %d", WEXITSTATUS(status));
+	report(&s, WIFEXITED(status) && !WEXITSTATUS(status), how);
+	return s.failures != 0;
+}

@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# run.sh [MATRIX]: the Linux guest tests. Prints TAP and exits with 1 if a test
+# failed. Uses this machine's KVM where a Linux guest boots on it, else an
+# emulated host (outer-host.sh), and says which. In the environment VMM and
+# PLUGIN choose another VMM with the same flags or another plugin, VMM_FLAGS
+# gives more flags.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+repository=$(cd "$here/../.." && pwd)
+matrix=${1:-$here/matrix.txt}
+export IMAGES=$repository/out/linux-guest
+export VMM=${VMM:-$repository/out/memctl-vmm}
+export PLUGIN=${PLUGIN:-$repository/out/libmemctl.so}
+export VMM_FLAGS=${VMM_FLAGS:-}
+logs=$IMAGES/logs
+# Longer than the slowest machine needs; the suite takes under ten minutes.
+bound_seconds=1500
+
+"$here/build-image.sh"
+rm -rf "$logs"
+mkdir -p "$logs"
+
+runs_linux() {
+	[ -w /dev/kvm ] || return
+	"$IMAGES/watch-guest" -l probe -t 20 -- "$VMM" --kernel "$IMAGES/vmlinuz-6.1" \
+		--initramfs "$IMAGES/initramfs-6.1.img" --cmdline "$("$here/guest-cmdline.sh" boot)" \
+		--cpus boot=1 --memory size=256M --serial tty --console off \
+		--memctl "plugin=$PLUGIN" > "$logs/probe.log" 2>&1
+}
+
+run_matrix() {
+	if runs_linux; then
+		echo "# this machine's /dev/kvm runs Linux: used directly"
+		LOGS=$logs "$here/matrix.sh" "$matrix"
+		return
+	fi
+	echo "# no Linux on this machine's /dev/kvm: in an emulated host (QEMU TCG with AMD SVM)"
+	if ! command -v qemu-system-x86_64 > /dev/null; then
+		if [ "$(id -u)" != 0 ]; then
+			echo "run.sh: missing package: qemu-system-x86" >&2
+			return 1
+		fi
+		apt-get -qq -o DPkg::Lock::Timeout=600 update
+		DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 \
+			install -y --no-install-recommends qemu-system-x86 > /dev/null
+	fi
+	"$here/outer-host.sh" -t "$bound_seconds" -g 384 -x "$logs" \
+		"IMAGES='$IMAGES' VMM='$VMM' PLUGIN='$PLUGIN' VMM_FLAGS='$VMM_FLAGS' LOGS=/run/exchange '$here/matrix.sh' '$matrix'"
+}
+
+# Guests that vanish without a line would go unseen otherwise.
+all_guests_told() {
+	local listed told
+	listed=$(grep -c '^[^#]' "$matrix")
+	told=$(grep -cE 'ok - Linux .*(: VMM exited|# SKIP this host has no)' "$logs/tap")
+	if [ "$listed" = "$told" ]; then
+		echo "ok - each of $listed guests told how it ended"
+	else
+		echo "not ok - each of $listed guests told how it ended ($told did)"
+	fi
+}
+
+{
+	if ! run_matrix; then
+		echo "not ok - the guests could be run"
+	fi
+} | sed -u 's/\r$//' | tee "$logs/tap"
+all_guests_told | tee -a "$logs/tap"
+total=$(grep -cE '^(not )?ok ' "$logs/tap")
+failed=$(grep -c '^not ok ' "$logs/tap" || true)
+echo "1..$total"
+echo "# $((total - failed)) of $total Linux guest tests passed in $SECONDS s; logs: ${logs#"$repository"/}"
+[ "$failed" = 0 ]
