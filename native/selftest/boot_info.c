@@ -33,7 +33,7 @@ struct memory_map_entry {
 /* Tests start here, clear of the image and of what a loader leaves behind it. */
 #define ARENA_START (32ull << 20)
 
-struct options options = { MODE_TAP, "tap", 1, false, PAGE_SIZE, 4096, 10000, false };
+struct options options = { MODE_TAP, "tap", 1, false, PAGE_SIZE, 4096, 10000, 0, false };
 struct memory_range ram;
 uint64_t ram_end_below_4g;
 uint64_t ram_end;
@@ -79,7 +79,8 @@ static bool parse_mode(const char *text)
 	static const struct {
 		const char *name;
 		enum mode mode;
-	} modes[] = { { "tap", MODE_TAP }, { "steps", MODE_STEPS }, { "load", MODE_LOAD }, { "hold", MODE_HOLD } };
+	} modes[] = { { "tap", MODE_TAP }, { "steps", MODE_STEPS }, { "load", MODE_LOAD }, { "hold", MODE_HOLD },
+		    { "trespass", MODE_TRESPASS } };
 
 	for (unsigned int i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
 		if (is_word(text, modes[i].name)) {
@@ -113,6 +114,8 @@ static bool parse_word(const char *word)
 		return parse_number(value, &options.channels) && options.channels;
 	if ((value = value_of(word, "requests")))
 		return parse_number(value, &options.requests) && options.requests;
+	if ((value = value_of(word, "range")))
+		return parse_number(value, &options.range);
 	if ((value = value_of(word, "device")))
 		return options.device_absent = is_word(value, "absent");
 	/* Words of others: a VMM may add some. */

@@ -11,6 +11,7 @@ enum mode {
 	MODE_STEPS, /* one request after the other, waiting for a byte before and after each: the host looks meanwhile */
 	MODE_LOAD,  /* `requests` requests on every vCPU */
 	MODE_HOLD,  /* requests on every vCPU until a byte comes */
+	MODE_TRESPASS, /* touches memory that it closed */
 };
 
 struct options {
@@ -21,6 +22,7 @@ struct options {
 	uint64_t unit;	   /* bytes of a host page behind guest RAM, unit=N; 2 MiB on huge pages */
 	uint64_t channels; /* the device's channel limit, channels=N */
 	uint64_t requests; /* requests=N, for each vCPU */
+	uint64_t range;	   /* where the load discards, range=GPA in decimal: RAM that comes and goes; 0: RAM of its own */
 	bool device_absent; /* the machine is known to have no memctl device, device=absent */
 };
 

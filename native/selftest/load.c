@@ -2,7 +2,8 @@
 /*
  * Requests on every vCPU, counted. The lines: `load begin`, then the guest waits for a byte; `load cpu=N requests=N right=N` for each
  * vCPU; `load end`, and it waits for a byte again. With mode=load a MUNLOCK of MARKER_UNITS units stands before the first and behind the
- * last request, so that a trace of the VMM's system calls shows where the load is. Odd requests are a DONTNEED of one unit.
+ * last request, so that a trace of the VMM's system calls shows where the load is. Odd requests are a DONTNEED of one unit; with
+ * range=GPA, of one at that address, where it is also right to be told that there is no RAM: the line then ends in absent=N.
  */
 #include "tests.h"
 
@@ -20,7 +21,8 @@ static uint64_t memory[CPUS_MAX];
 struct count {
 	uint64_t requests;
 	uint64_t right;
-	uint64_t apart[6]; /* one cache line for each vCPU */
+	uint64_t absent;
+	uint64_t apart[5]; /* one cache line for each vCPU */
 };
 
 static struct count counts[CPUS_MAX] __attribute__((aligned(64)));
@@ -45,6 +47,8 @@ static void work(uint64_t cpu)
 		/* What an unanswered buffer would hold is in both cases not taken for an answer. */
 		if (is_odd) {
 			answer = request(&channels[cpu], MEMCTL_DONTNEED, memory[cpu], options.unit, 0);
+			if (options.range && is_refusal(&answer, ERRNO_INVAL))
+				counts[cpu].absent++;
 			counts[cpu].right += is_success(&answer);
 		} else {
 			answer = request(&channels[cpu], MEMCTL_INFO, ~0ull, ~0ull, ~0ull);
@@ -72,7 +76,7 @@ bool run_load(bool until_byte)
 	if (!check(connect_all(channels, options.cpus), "connect %u channels", options.cpus))
 		return false;
 	for (uint64_t cpu = 0; cpu < options.cpus; cpu++)
-		memory[cpu] = take_memory(options.unit, options.unit);
+		memory[cpu] = options.range ? options.range : take_memory(options.unit, options.unit);
 	is_until_byte = until_byte;
 	if (!check(run_on_all(warm_up), "%u vCPUs start", options.cpus))
 		return false;
@@ -82,8 +86,12 @@ bool run_load(bool until_byte)
 	all_right = run_on_all(work);
 	put_marker(&channels[0], marker);
 	for (uint64_t cpu = 0; cpu < options.cpus; cpu++) {
-		print("load cpu=%u requests=%u right=%u\n", cpu, counts[cpu].requests, counts[cpu].right);
-		all_right = all_right && counts[cpu].requests && counts[cpu].right == counts[cpu].requests;
+		print("load cpu=%u requests=%u right=%u", cpu, counts[cpu].requests, counts[cpu].right);
+		if (options.range)
+			print(" absent=%u", counts[cpu].absent);
+		print("\n");
+		all_right = all_right && counts[cpu].requests &&
+			    counts[cpu].right + counts[cpu].absent == counts[cpu].requests;
 	}
 	print("load end\n");
 	console_wait();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The memctl device from the side of a guest without an operating system. Command line, all optional:
- * mode=tap|steps|load|hold cpus=N ram=private|shared unit=BYTES channels=N requests=N device=absent
+ * mode=tap|steps|load|hold|trespass cpus=N ram=private|shared unit=BYTES channels=N requests=N range=GPA device=absent
  */
 #include "boot_info.h"
 #include "console.h"
@@ -84,6 +84,9 @@ void main(uint64_t start_info)
 			break;
 		case MODE_HOLD:
 			check(run_load(true), "every request was answered rightly");
+			break;
+		case MODE_TRESPASS:
+			trespass();
 			break;
 		}
 	}

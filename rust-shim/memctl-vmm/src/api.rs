@@ -86,12 +86,7 @@ pub fn answer(vm: &mut Vm, request: &Request) -> Response {
                 json!({ "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id() }),
             ))
         }
-        Request::Info => {
-            let state = if vm.is_running() { "Running" } else { "Paused" };
-            return Ok(Some(
-                json!({ "state": state, "memory_actual_size": vm.memory_size() }),
-            ));
-        }
+        Request::Info => return Ok(Some(info(vm))),
         Request::Counters => return counters(vm).map(Some),
         Request::TakeDirtyLog => {
             let (guest, device) = vm.take_dirty_pages()?;
@@ -112,6 +107,18 @@ pub fn answer(vm: &mut Vm, request: &Request) -> Response {
         Request::SetDirtyLog(enabled) => vm.set_dirty_logging(*enabled),
     };
     done.map(|()| None)
+}
+
+/// Beside what Cloud Hypervisor tells: where each region is, so that a person can look at it in /proc/PID/smaps.
+fn info(vm: &Vm) -> Value {
+    let state = if vm.is_running() { "Running" } else { "Paused" };
+    let regions = vm.ram().regions().iter().map(|region| {
+        let range = region.range();
+        let host_address = region.host_address() as u64;
+        json!({ "guest_address": range.start, "length": range.length, "host_address": host_address })
+    });
+    let regions: Vec<Value> = regions.collect();
+    json!({ "state": state, "memory_actual_size": vm.ram().size(), "memory_regions": regions })
 }
 
 fn counters(vm: &Vm) -> Result<Value> {

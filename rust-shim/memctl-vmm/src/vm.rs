@@ -137,9 +137,9 @@ impl Vm {
         self.running
     }
 
-    /// Bytes of guest RAM now.
-    pub fn memory_size(&self) -> u64 {
-        self.ram.size()
+    /// Guest RAM now.
+    pub fn ram(&self) -> &GuestRam {
+        &self.ram
     }
 
     /// Lets the vCPUs run.

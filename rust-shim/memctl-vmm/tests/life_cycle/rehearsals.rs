@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The rehearsals.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::process::Vmm;
+use crate::smaps::{self, Mapping};
+use crate::{Build, Rehearsal};
+
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+/// Requests that show that a guest is at work.
+const SOME: u64 = 200;
+
+/// Every rehearsal by its name.
+pub const ALL: &[(&str, Rehearsal)] = &[
+    ("a guest under load goes on in another process", save_under_load),
+    ("a guest on shared memory goes on in another process", save_shared),
+    (
+        "what the guest set on its memory is set in the other process",
+        save_attributes,
+    ),
+    ("a damaged snapshot starts nothing", damaged_snapshots),
+    ("RAM comes and goes under load", hotplug_under_load),
+    (
+        "discards answer EBUSY while they are inhibited",
+        inhibited_discards,
+    ),
+    ("what the device changes is in the dirty log", dirty_log),
+    ("a paused guest makes no request", pause),
+    (
+        "a guest that touches what it closed ends the VMM with a sentence",
+        trespass,
+    ),
+];
+
+fn save_under_load(build: &Build, scratch: &Path) {
+    save_and_restore(build, scratch, "mode=hold", "size=64M");
+}
+
+fn save_shared(build: &Build, scratch: &Path) {
+    save_and_restore(build, scratch, "mode=hold ram=shared", "size=64M,shared=on");
+}
+
+fn save_and_restore(build: &Build, scratch: &Path, words: &str, memory: &str) {
+    let mut vmm = Vmm::boot(build, scratch, words, &["--memory", memory]);
+    vmm.line("load begin");
+    vmm.go_on();
+    vmm.until_counted("requests_DONTNEED", SOME);
+    let snapshot = save(&vmm, scratch);
+    let channels = vmm.counter("channels");
+    vmm.shut_down();
+
+    let mut vmm = restore(build, scratch, &snapshot);
+    assert_eq!(vmm.counter("channels"), channels);
+    assert_eq!(vmm.counter("requests_INFO"), 0);
+    vmm.put("vm.resume", "");
+    vmm.until_counted("requests_DONTNEED", SOME);
+    // The guest has checked every answer, those on either side of the move with them.
+    for count in vmm.end_load() {
+        assert!(count.requests > 0 && count.right == count.requests, "{count:?}");
+    }
+    vmm.line("load end");
+    vmm.end();
+}
+
+fn save_attributes(build: &Build, scratch: &Path) {
+    let mut vmm = Vmm::boot(build, scratch, "mode=steps", &["--memory", "size=256M,thp=off"]);
+    // Before and behind each step the guest waits; behind this one, ranges are not dumped, locked, and closed.
+    loop {
+        let line = vmm.line("");
+        if line.starts_with("after MPROTECT_NONE ") {
+            break;
+        }
+        if ["ready", "before", "after"]
+            .iter()
+            .any(|word| line.starts_with(word))
+        {
+            vmm.go_on();
+        }
+    }
+    let before = attributes(&vmm);
+    assert!(
+        before
+            .iter()
+            .any(|mapping| mapping.flags.iter().any(|flag| flag == "dd")),
+        "{before:?}"
+    );
+    assert!(
+        before
+            .iter()
+            .any(|mapping| mapping.flags.iter().any(|flag| flag == "lo")),
+        "{before:?}"
+    );
+    assert!(
+        before.iter().any(|mapping| mapping.protection.starts_with("---")),
+        "{before:?}"
+    );
+    let snapshot = save(&vmm, scratch);
+    assert_eq!(
+        attributes(&vmm),
+        before,
+        "a snapshot changes nothing for the guest"
+    );
+    vmm.shut_down();
+
+    let mut vmm = restore(build, scratch, &snapshot);
+    assert_eq!(attributes(&vmm), before);
+    vmm.put("vm.resume", "");
+    // The next steps open the range again, and the guest finds its bytes: they were copied while they were closed.
+    vmm.go_on();
+    vmm.line("inside MPROTECT_NONE range=closed neighbours=kept");
+    vmm.line("before MPROTECT_R ");
+    vmm.go_on();
+    vmm.line("after MPROTECT_R errno=0");
+    vmm.go_on();
+    vmm.line("inside MPROTECT_R range=kept neighbours=kept");
+    vmm.shut_down();
+}
+
+fn damaged_snapshots(build: &Build, scratch: &Path) {
+    let mut vmm = Vmm::boot(build, scratch, "mode=hold", &["--memory", "size=64M"]);
+    vmm.line("load begin");
+    vmm.go_on();
+    vmm.until_counted("requests_INFO", SOME);
+    let snapshot = save(&vmm, scratch);
+    vmm.shut_down();
+    let directory = scratch.join("snapshot");
+    let state = directory.join("state.json");
+    let whole = std::fs::read_to_string(&state).unwrap();
+
+    let mut value: Value = serde_json::from_str(&whole).unwrap();
+    let byte = value["device"][40].as_u64().unwrap();
+    value["device"][40] = (byte ^ 0x40).into();
+    std::fs::write(&state, value.to_string()).unwrap();
+    assert_refused(build, &snapshot, "can't restore the memctl device");
+
+    value["device"] = Value::Null;
+    std::fs::write(&state, value.to_string()).unwrap();
+    assert_refused(build, &snapshot, "without a memctl device");
+
+    std::fs::write(&state, &whole[..whole.len() / 2]).unwrap();
+    assert_refused(build, &snapshot, "state.json");
+
+    std::fs::write(&state, &whole).unwrap();
+    let memory = std::fs::OpenOptions::new()
+        .write(true)
+        .open(directory.join("memory-ranges"))
+        .unwrap();
+    memory.set_len(MIB).unwrap();
+    assert_refused(build, &snapshot, "memory-ranges");
+}
+
+fn assert_refused(build: &Build, snapshot: &str, reason: &str) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_memctl-vmm"))
+        .args(["--restore", snapshot, "--memctl"])
+        .arg(format!("plugin={},channels=16", build.plugin.display()))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains(reason), "{text}");
+}
+
+fn hotplug_under_load(build: &Build, scratch: &Path) {
+    let words = format!("mode=hold range={}", 4 * GIB);
+    let mut vmm = Vmm::boot(build, scratch, &words, &["--memory", "size=64M"]);
+    vmm.line("load begin");
+    vmm.go_on();
+    vmm.until_counted("refused_NOT_GUEST_MEMORY", SOME);
+    assert!(vmm
+        .refused("PUT", "vm.resize", r#"{"desired_ram":33554432}"#)
+        .contains("whole hot-plugged regions"));
+    for _ in 0..20 {
+        vmm.put("vm.resize", &format!(r#"{{"desired_ram":{}}}"#, 192 * MIB));
+        let plugged = vmm.get("vm.info")["memory_regions"][1].clone();
+        assert_eq!(plugged["guest_address"], 4 * GIB);
+        vmm.until_counted("bytes_DONTNEED", 4096);
+        vmm.put("vm.resize", &format!(r#"{{"desired_ram":{}}}"#, 64 * MIB));
+        let host = plugged["host_address"].as_u64().unwrap();
+        assert_eq!(
+            smaps::mappings(vmm.pid(), host, 128 * MIB),
+            [],
+            "unplugged RAM is given back to the host"
+        );
+        vmm.until_counted("refused_NOT_GUEST_MEMORY", 2);
+    }
+    let counts = vmm.end_load();
+    for count in &counts {
+        assert_eq!(count.right + count.absent, count.requests, "{count:?}");
+    }
+    let discarded: u64 = counts.iter().map(|count| count.right).sum::<u64>();
+    assert!(discarded > 0);
+    vmm.line("load end");
+    vmm.end();
+}
+
+fn inhibited_discards(build: &Build, scratch: &Path) {
+    let mut vmm = Vmm::boot(build, scratch, "mode=hold", &["--memory", "size=64M"]);
+    vmm.line("load begin");
+    vmm.go_on();
+    vmm.until_counted("requests_DONTNEED", SOME);
+    assert_eq!(vmm.counter("errors_DONTNEED"), 0);
+    vmm.put("vm.memctl-inhibit-discard", r#"{"enabled":true}"#);
+    let bytes = vmm.counter("bytes_DONTNEED");
+    vmm.until_counted("refused_DISCARD_INHIBITED", SOME);
+    assert_eq!(
+        vmm.counter("bytes_DONTNEED"),
+        bytes,
+        "nothing is discarded meanwhile"
+    );
+    vmm.put("vm.memctl-inhibit-discard", r#"{"enabled":false}"#);
+    let refused = vmm.counter("refused_DISCARD_INHIBITED");
+    vmm.until_counted("bytes_DONTNEED", SOME * 4096);
+    assert_eq!(vmm.counter("refused_DISCARD_INHIBITED"), refused);
+    let counts = vmm.end_load();
+    let wrong: u64 = counts.iter().map(|count| count.requests - count.right).sum();
+    assert_eq!(
+        wrong, refused,
+        "the guest saw EBUSY exactly as often as the device counted it: {counts:?}"
+    );
+    vmm.any_line("load end");
+    vmm.end();
+}
+
+fn dirty_log(build: &Build, scratch: &Path) {
+    let mut vmm = Vmm::boot(build, scratch, "mode=hold", &["--memory", "size=64M"]);
+    vmm.line("load begin");
+    vmm.go_on();
+    vmm.until_counted("requests_INFO", SOME);
+    assert!(vmm.refused("GET", "vm.dirty-log", "").contains("off"));
+    vmm.put("vm.dirty-log", r#"{"enabled":true}"#);
+    for _ in 0..2 {
+        vmm.until_counted("requests_DONTNEED", SOME);
+        let log = vmm.get("vm.dirty-log");
+        let pages: Vec<u64> = log["device"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|page| page.as_u64().unwrap())
+            .collect();
+        // For each of the two vCPUs its buffer and the page that it discards, of which buffers may share one.
+        assert!((3..=6).contains(&pages.len()), "{pages:x?}");
+        assert!(
+            pages.iter().all(|page| *page < 64 * MIB && page % 4096 == 0),
+            "{pages:x?}"
+        );
+        assert!(
+            !log["guest"].as_array().unwrap().is_empty(),
+            "the guest fills its buffers"
+        );
+    }
+    vmm.put("vm.dirty-log", r#"{"enabled":false}"#);
+    vmm.until_counted("requests_DONTNEED", SOME);
+    vmm.put("vm.dirty-log", r#"{"enabled":true}"#);
+    vmm.put("vm.pause", "");
+    vmm.get("vm.dirty-log");
+    let idle = vmm.get("vm.dirty-log");
+    assert_eq!(
+        idle["device"].as_array().unwrap().len(),
+        0,
+        "each page is told once"
+    );
+    vmm.put("vm.resume", "");
+    for count in vmm.end_load() {
+        assert_eq!(count.right, count.requests);
+    }
+    vmm.line("load end");
+    vmm.end();
+}
+
+fn pause(build: &Build, scratch: &Path) {
+    let mut vmm = Vmm::boot(build, scratch, "mode=hold", &["--memory", "size=64M"]);
+    vmm.line("load begin");
+    vmm.go_on();
+    for _ in 0..50 {
+        vmm.until_counted("requests_INFO", 1);
+        vmm.put("vm.pause", "");
+        let requests = ["requests_INFO", "requests_DONTNEED"].map(|name| vmm.counter(name));
+        assert_eq!(vmm.get("vm.info")["state"], "Paused");
+        assert_eq!(
+            ["requests_INFO", "requests_DONTNEED"].map(|name| vmm.counter(name)),
+            requests
+        );
+        vmm.put("vm.resume", "");
+    }
+    for count in vmm.end_load() {
+        assert_eq!(count.right, count.requests);
+    }
+    vmm.line("load end");
+    vmm.end();
+}
+
+fn trespass(build: &Build, scratch: &Path) {
+    let vmm = Vmm::boot(build, scratch, "mode=trespass", &["--memory", "size=64M"]);
+    vmm.line("closed ");
+    let (status, text) = vmm.fails();
+    assert_eq!(status, Some(4), "{text}");
+    assert_eq!(
+        text.lines()
+            .filter(|line| line.starts_with("memctl-vmm: "))
+            .count(),
+        1,
+        "{text}"
+    );
+    assert!(text.contains("memory that it has closed"), "{text}");
+}
+
+/// Saves the VM into the scratch folder; returns the option that restores it.
+fn save(vmm: &Vmm, scratch: &Path) -> String {
+    let url = format!("file://{}", scratch.join("snapshot").display());
+    let body = format!(r#"{{"destination_url":"{url}"}}"#);
+    assert!(vmm
+        .refused("PUT", "vm.snapshot", &body)
+        .contains("pause it first"));
+    vmm.put("vm.pause", "");
+    vmm.put("vm.snapshot", &body);
+    format!("source_url={url}")
+}
+
+fn restore(build: &Build, scratch: &Path, snapshot: &str) -> Vmm {
+    let vmm = Vmm::start(build, scratch, "restored.sock", &["--restore", snapshot]);
+    assert_eq!(vmm.get("vm.info")["state"], "Paused");
+    vmm
+}
+
+/// The attributes of guest RAM: neighbours that differ in nothing that a guest can set are one.
+fn attributes(vmm: &Vmm) -> Vec<Mapping> {
+    let region = vmm.get("vm.info")["memory_regions"][0].clone();
+    let (start, length) = (
+        region["host_address"].as_u64().unwrap(),
+        region["length"].as_u64().unwrap(),
+    );
+    let mut joined: Vec<Mapping> = Vec::new();
+    for mut mapping in smaps::mappings(vmm.pid(), start, length) {
+        mapping.flags.retain(|flag| ["lo", "dd"].contains(&flag.as_str()));
+        match joined.last_mut() {
+            Some(last) if last.protection == mapping.protection && last.flags == mapping.flags => {
+                last.length += mapping.length;
+            }
+            _ => joined.push(mapping),
+        }
+    }
+    joined
+}
