@@ -261,14 +261,18 @@ public sealed class GuestAttributes(HostMappings mappings, int maxSplits, ulong 
         int errno = 0;
         foreach (AttributeKind kind in HostMappings.Kinds)
         {
-            errno = errno == 0 && IsSet(run.Attributes, kind) ? SetAll(map, run, kind) : errno;
-
-            // A name is for the eyes of an operator: a kernel built without names is no reason to lose the guest.
-            errno = kind == AttributeKind.Name && errno == Errno.EINVAL ? 0 : errno;
+            errno = errno == 0 && IsSet(run.Attributes, kind) ? UnlessNameless(kind, SetAll(map, run, kind)) : errno;
         }
 
         return errno;
     }
+
+    /// <summary>
+    /// A name is for the eyes of an operator: a kernel built without names is no reason to lose a guest that comes from elsewhere,
+    /// nor to fail its reset.
+    /// </summary>
+    private static int UnlessNameless(AttributeKind kind, int errno) =>
+        kind == AttributeKind.Name && errno == Errno.EINVAL ? 0 : errno;
 
     private int SetAll(RegionMap map, AttributeRun run, AttributeKind kind)
     {
@@ -286,7 +290,8 @@ public sealed class GuestAttributes(HostMappings mappings, int maxSplits, ulong 
         int errno = 0;
         foreach (AttributeKind kind in HostMappings.Kinds)
         {
-            errno = First(errno, IsSet(attributes, kind) ? mappings.Set(piece, kind, PageAttributes.AsRegistered) : 0);
+            errno = First(errno, IsSet(attributes, kind)
+                ? UnlessNameless(kind, mappings.Set(piece, kind, PageAttributes.AsRegistered)) : 0);
         }
 
         return errno;
