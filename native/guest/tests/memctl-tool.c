@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The memctl command on memory of this process.
+ *
+ *   memctl-tool COMMAND     COMMAND is the path of memctl
+ */
+#include <sys/wait.h>
+
+#include "memory.h"
+
+#define OUTPUT_BYTES	4096
+
+static const char *tool;
+static char output[OUTPUT_BYTES];
+
+/* Runs the command with what it prints in output[]; returns its exit status. */
+__attribute__((format(printf, 1, 2)))
+static int run(const char *format, ...)
+{
+	char command[512];
+	va_list arguments;
+	size_t length, used;
+	FILE *pipe;
+	int status;
+
+	used = (size_t)snprintf(command, sizeof(command), "%s ", tool);
+	va_start(arguments, format);
+	used += (size_t)vsnprintf(command + used, sizeof(command) - used, format, arguments);
+	va_end(arguments);
+	snprintf(command + used, sizeof(command) - used, " 2>&1");
+
+	pipe = popen(command, "r");
+	if (!pipe)
+		bail_out("popen: %s", strerror(errno));
+	length = fread(output, 1, sizeof(output) - 1, pipe);
+	output[length] = '\0';
+	status = pclose(pipe);
+	/* A TAP description is one line. */
+	if (length && output[length - 1] == '\n')
+		output[length - 1] = '\0';
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static bool says(const char *text)
+{
+	return strstr(output, text);
+}
+
+/* The number behind "key": in output[], or all ones. */
+static uint64_t json_number(const char *key)
+{
+	char quoted[64];
+	const char *at;
+
+	snprintf(quoted, sizeof(quoted), "\"%s\":", key);
+	at = strstr(output, quoted);
+	return at ? strtoull(at + strlen(quoted), NULL, 10) : UINT64_MAX;
+}
+
+static void test_info(void)
+{
+	ok(run("info") == 0 && says("protocol version   1.0"), "info as text");
+	ok(run("info --json") == 0 && json_number("major_version") == 1 &&
+	   json_number("page_size") >= 4096, "info as JSON");
+}
+
+static void test_usage(void)
+{
+	static const char * const wrong[] = {
+		"", "nonsense", "info --range 0+4K", "free", "free --range", "free --range 5",
+		"free --range 8K-4K", "free --range x+4K", "free --range 0xffffffffffffffff+2",
+		"free --range 0+99999999999999999999", "free --range 0+16777216T",
+		"protect --range 0+4K", "protect rwx --range 0+4K", "name --range 0+4K",
+		"name x --range 0+4K", "free --pid 0 --range 0+4K", "free --pid -1 --range 0+4K",
+		"free --chunk 1 --range 0+4K", "free again --range 0+4K",
+	};
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		ok(run("%s", wrong[i]) == 2 && says("usage:"), "usage: \"%s\"", wrong[i]);
+}
+
+static void test_errors(void)
+{
+	ok(run("lock --range 0x8000000000000+4K") == 1 && says("Invalid argument") &&
+	   says("0x8000000000000+0x1000"), "a range outside RAM is refused");
+	ok(run("lock --range 0x1001+4K") == 1 && says("Invalid argument"),
+	   "an unaligned range is refused");
+	ok(run("lock --json --range 0x1001+4K") == 1 && json_number("errno") == EINVAL &&
+	   json_number("addr") == 0x1001 && json_number("requests") == 0, "and in JSON");
+	ok(run("free --pid %d --range 1+4K", (int)getpid()) == 1 && says("Invalid argument"),
+	   "an unaligned range of a process is refused");
+	ok(run("free --pid 2147483647 --range 0+4K") == 1 && says("No such file"),
+	   "a process that does not exist is named");
+}
+
+/* Discards half of what we have by address; what others see stays. */
+static void test_process(void)
+{
+	char *memory = map_memory(2 * HUGE_PAGE);
+	char *shared = mmap(NULL, HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			    -1, 0);
+	uint64_t half = (uintptr_t)memory + HUGE_PAGE;
+	int pid = (int)getpid(), status;
+
+	if (shared == MAP_FAILED)
+		bail_out("mmap: %s", strerror(errno));
+	pattern_fill(memory, 2 * HUGE_PAGE, 1);
+	pattern_fill(shared, HUGE_PAGE, 2);
+
+	/* One of the two frees, whatever the host has behind us. */
+	status = run("remove --json --pid %d --range %#llx+2M", pid, (unsigned long long)half);
+	if (status)
+		status = run("free --json --pid %d --range %#llx+2M", pid,
+			     (unsigned long long)half);
+	ok(!status && json_number("bytes") == HUGE_PAGE, "2 MiB of a process are freed: %s", output);
+	ok(json_number("requests") <= HUGE_PAGE / 4096 && json_number("moved_bytes") == 0,
+	   "in %llu requests", (unsigned long long)json_number("requests"));
+	ok(all_zero(memory, HUGE_PAGE, 2 * HUGE_PAGE), "and read as zero");
+	ok(pattern_intact(memory, 0, HUGE_PAGE, 1), "the 2 MiB before them are intact");
+
+	status = run("free --json --pid %d --range %#llx+2M", pid,
+		     (unsigned long long)(uintptr_t)shared);
+	ok(!status && json_number("bytes") == 0 && json_number("shared_bytes") == HUGE_PAGE &&
+	   pattern_intact(shared, 0, HUGE_PAGE, 2), "shared memory is passed over");
+
+	munmap(shared, HUGE_PAGE);
+	status = run("free --json --pid %d --range %#llx+2M", pid,
+		     (unsigned long long)(uintptr_t)shared);
+	ok(!status && json_number("bytes") == 0 && json_number("absent_bytes") == HUGE_PAGE,
+	   "addresses without memory are passed over");
+
+	status = run("lock --json --chunk 64K --pid %d --range %#llx+1M", pid,
+		     (unsigned long long)half);
+	ok((!status && json_number("requests") >= 16) || json_number("errno") == ENOMEM,
+	   "chunks: %s", output);
+	ok(run("unlock --pid %d --range %#llx+1M", pid, (unsigned long long)half) == 0, "unlock");
+	ok(run("protect r --pid %d --range %#llx+4K", pid, (unsigned long long)half) == 0 ||
+	   says("Invalid argument"), "protect r");
+	ok(run("protect rw --pid %d --range %#llx+4K", pid, (unsigned long long)half) == 0 ||
+	   says("Invalid argument"), "protect rw");
+	ok(run("nodump --progress --pid %d --range %#llx+2M", pid,
+	       (unsigned long long)half) == 0, "nodump, with progress");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 2)
+		bail_out("usage: memctl-tool COMMAND");
+	tool = argv[1];
+
+	test_info();
+	test_usage();
+	test_errors();
+	test_process();
+	return tap_done();
+}
