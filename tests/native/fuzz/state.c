@@ -158,7 +158,7 @@ enum state_verdict state_judge(const uint8_t *state, size_t length, const struct
 	uint64_t page_size;
 	uint64_t count;
 	uint64_t channels;
-	uint64_t splits = 0;
+	bool foreign = false;
 	size_t kept = 0;
 	size_t head;
 	size_t name;
@@ -204,16 +204,17 @@ enum state_verdict state_judge(const uint8_t *state, size_t length, const struct
 		last_end = run.end;
 		if (ranges != STATE_FITS || same_attributes(&run, &untouched))
 			continue;
-		if (run.name || run.merging)
-			verdict = STATE_FITS_IF_NAMED;
+		if (run.merging)
+			verdict = STATE_FITS_IF_MERGED;
+		foreign |= run.merging == 1 && !pvmemcontrol;
 		locked += run.locked ? run.end - run.start : 0;
 		if (kept && runs[kept - 1].end == run.start && same_attributes(&runs[kept - 1], &run)) {
 			runs[kept - 1].end = run.end;
 			continue;
 		}
-		splits += kept && runs[kept - 1].end == run.start ? 1 : 2;
-		if (splits <= limits->splits)
-			runs[kept++] = run;
+		if (kept < limits->runs)
+			runs[kept] = run;
+		kept++;
 	}
 	if (name != strlen(dialect) || memcmp(written, dialect, name) != 0 || page_size != PAGE)
 		return STATE_OTHER_DEVICE;
@@ -221,7 +222,9 @@ enum state_verdict state_judge(const uint8_t *state, size_t length, const struct
 		return STATE_CHANNELS;
 	if (ranges != STATE_FITS)
 		return ranges;
-	if (splits > limits->splits || locked > limits->locked)
+	if (foreign)
+		return STATE_BAD_VALUE;
+	if (kept > limits->runs || locked > limits->locked)
 		return STATE_BUDGET;
 	for (uint64_t channel = 0; channel < channels; channel++) {
 		if (buffers[channel] > UINT64_MAX - 32 || closed_at(runs, kept, buffers[channel]))

@@ -11,7 +11,8 @@
 
 struct state_limits {
 	uint32_t channels;
-	uint32_t splits;
+	/* The budget of splits, and a run more for each region that may have been cut out of one. */
+	uint32_t runs;
 	uint64_t locked;
 	struct {
 		uint64_t start;
@@ -21,7 +22,7 @@ struct state_limits {
 
 enum state_verdict {
 	STATE_FITS,
-	STATE_FITS_IF_NAMED, /* where the kernel can name mappings, and merge pages */
+	STATE_FITS_IF_MERGED, /* where the kernel can merge pages */
 	STATE_NO_STATE,
 	STATE_CHECKSUM,
 	STATE_ENDS_EARLY,

@@ -12,11 +12,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Something seen: counts for coverage. Different things should have different numbers. */
+/* Something seen: counts for coverage. Different things should have different numbers; how many there were is told at the end. */
 void observe(uint64_t feature);
-
-/* How many different things were seen. */
-unsigned int observed(void);
 
 /* Ends the process with a message and a trace of the actions so far: a finding. */
 _Noreturn void finding(const char *format, ...) __attribute__((format(printf, 1, 2)));
