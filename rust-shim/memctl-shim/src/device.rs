@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A device, as a VMM uses it.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::ffi::{c_char, c_void, CStr};
 use std::process::abort;
 use std::ptr;
@@ -321,7 +321,7 @@ unsafe extern "C" fn mark_dirty(context: *mut c_void, guest_address: u64, length
 
 /// The name in static memory. What this keeps for good is bounded by how many names the library has.
 fn interned(name: &[c_char; 40]) -> &'static str {
-    static NAMES: Mutex<Option<HashSet<&'static str>>> = Mutex::new(None);
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
 
     let bytes = name.map(|character| character as u8);
     let name = match CStr::from_bytes_until_nul(&bytes) {
@@ -329,7 +329,7 @@ fn interned(name: &[c_char; 40]) -> &'static str {
         Err(_) => String::from_utf8_lossy(&bytes),
     };
     let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
-    let names = names.get_or_insert_with(HashSet::new);
+
     match names.get(name.as_ref()) {
         Some(name) => name,
         None => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Loading a plugin.
 
+use std::cell::Cell;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +12,11 @@ use crate::abi::*;
 use crate::device::{Device, DirtyLog};
 use crate::error::{AbiVersion, Error, ErrorKind};
 use crate::{guest_copy, signals};
+
+thread_local! {
+    /// Whether this thread has called the library. One flag, as a process has one plugin.
+    static ATTACHED: Cell<bool> = const { Cell::new(false) };
+}
 
 /// A loaded plugin. Clones are the same one. The library stays in the process for good: a .NET runtime cannot
 /// be unloaded, so dropping a `Plugin` frees nothing of it.
@@ -86,9 +92,27 @@ impl Plugin {
         Device::create(self.clone(), options, dirty_log)
     }
 
-    /// The library's functions, for what the safe API does not cover. Their contract is `memctl_plugin.h`.
+    /// The library's functions, for what the safe API does not cover. Their contract is `memctl_plugin.h`. Get them anew
+    /// on each thread: this makes the thread known to the runtime, with its signal mask kept.
+    #[inline]
     pub fn functions(&self) -> &memctl_functions {
+        if !ATTACHED.get() {
+            self.attach();
+        }
         &self.loaded.functions
+    }
+
+    /// This thread's first call, which changes its signal mask. The one that does so is made here, where it is put back.
+    #[cold]
+    fn attach(&self) {
+        let kept = signals::keeping_mask(|| {
+            // SAFETY: it may be called from any thread at any time.
+            unsafe { (self.loaded.functions.abi_version)() };
+        });
+        if let Err(error) = kept {
+            log::error!("a thread's signal mask could not be kept: {error}");
+        }
+        ATTACHED.set(true);
     }
 
     /// The result of a call that returned `status` on this thread, with the library's message if it failed.
@@ -103,8 +127,7 @@ impl Plugin {
         let mut buffer = vec![0u8; 256];
         loop {
             // SAFETY: the buffer is writable for the length given.
-            let length =
-                unsafe { (self.loaded.functions.last_error)(buffer.as_mut_ptr().cast(), buffer.len()) };
+            let length = unsafe { (self.functions().last_error)(buffer.as_mut_ptr().cast(), buffer.len()) };
             if length < buffer.len() {
                 return String::from_utf8_lossy(&buffer[..length]).into_owned();
             }

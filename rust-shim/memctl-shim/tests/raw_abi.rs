@@ -277,11 +277,8 @@ fn the_last_error_is_the_threads_own_and_is_cut_at_the_capacity() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             // SAFETY: null with capacity 0 asks for the length alone.
-            assert_eq!(
-                unsafe { last_error_of(null_mut(), 0) },
-                0,
-                "no call of this thread has failed"
-            );
+            let length = unsafe { last_error_of(null_mut(), 0) };
+            assert_eq!(length, 0, "no call of this thread has failed");
         });
     });
 
