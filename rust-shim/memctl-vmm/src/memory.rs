@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::os::fd::FromRawFd;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use kvm_bindings::{kvm_userspace_memory_region, KVM_MEM_LOG_DIRTY_PAGES};
 use kvm_ioctls::VmFd;
@@ -49,12 +49,33 @@ impl RamRegion {
     }
 }
 
+/// Where RAM is, for vCPU threads that meet an access which KVM could not carry out.
+#[derive(Default)]
+pub struct RamMap(RwLock<Vec<Range>>);
+
+impl RamMap {
+    /// Whether there is RAM at an address.
+    pub fn contains(&self, address: u64) -> bool {
+        // A panic aborts the process, so that no lock is ever poisoned.
+        let ranges = self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        ranges
+            .iter()
+            .any(|range| (range.start..range.end()).contains(&address))
+    }
+
+    fn set(&self, regions: &[RamRegion]) {
+        *self.0.write().unwrap_or_else(|poisoned| poisoned.into_inner()) =
+            regions.iter().map(RamRegion::range).collect();
+    }
+}
+
 /// All RAM of the guest. Owned by the thread that controls the VM; vCPUs reach RAM through KVM only.
 pub struct GuestRam {
     config: MemoryConfig,
     vm: Arc<VmFd>,
     device: Option<Arc<Device>>,
     regions: Vec<RamRegion>,
+    map: Arc<RamMap>,
     boot_regions: usize,
     dirty_logging: bool,
 }
@@ -70,6 +91,7 @@ impl GuestRam {
             vm,
             device,
             regions: Vec::new(),
+            map: Arc::default(),
             boot_regions: 0,
             dirty_logging: false,
         };
@@ -83,6 +105,11 @@ impl GuestRam {
     /// Every region, in the order of their addresses.
     pub fn regions(&self) -> &[RamRegion] {
         &self.regions
+    }
+
+    /// Where the regions are, for other threads.
+    pub fn map(&self) -> Arc<RamMap> {
+        Arc::clone(&self.map)
     }
 
     /// Bytes of RAM, hot-plugged ones with them.
@@ -135,6 +162,7 @@ impl GuestRam {
             .regions
             .partition_point(|other| other.range().start < range.start);
         self.regions.insert(place, region);
+        self.map.set(&self.regions);
         Ok(())
     }
 
@@ -147,6 +175,7 @@ impl GuestRam {
             return Err(Failure::new("RAM present at boot can't be unplugged"));
         }
         let region = self.regions.pop().ok_or_else(|| Failure::new("no RAM"))?;
+        self.map.set(&self.regions);
         let range = region.range();
         if let Some(device) = &self.device {
             if let Err(error) = device.unregister_memory(range.start, range.length) {

@@ -14,6 +14,7 @@ use vmm_sys_util::signal::{register_signal_handler, Killable, SIGRTMIN};
 
 use crate::event::Event;
 use crate::failure::{Doing, Result};
+use crate::memory::RamMap;
 use crate::pci::BarWindow;
 use crate::ports::Ports;
 use crate::seccomp::Sandbox;
@@ -26,6 +27,8 @@ pub struct Machine {
     pub window: BarWindow,
     /// The memctl device.
     pub device: Option<Arc<Device>>,
+    /// Where RAM is.
+    pub ram: Arc<RamMap>,
     /// Whether vCPUs run.
     pub gate: Gate,
 }
@@ -163,6 +166,8 @@ fn report(events: &Sender<Event>, event: Event) {
     drop(events.send(event));
 }
 
+const TRESPASS: &str = "the guest touched memory that it has closed, or that the host has lost";
+
 /// Runs the guest until it ends.
 fn run(index: u8, fd: &Mutex<VcpuFd>, machine: &Machine) -> Event {
     loop {
@@ -186,15 +191,16 @@ fn run_while_open(index: u8, fd: &mut VcpuFd, machine: &Machine) -> Option<Event
     loop {
         match fd.run() {
             Ok(VcpuExit::MmioWrite(address, data)) => {
-                if let (Some(device), Some(base)) =
-                    (&machine.device, machine.window.base_of(address, data.len()))
-                {
-                    device.write(base, address - base, data);
+                match (&machine.device, machine.window.base_of(address, data.len())) {
+                    (Some(device), Some(base)) => device.write(base, address - base, data),
+                    _ if machine.ram.contains(address) => return Some(trespass(index, address)),
+                    _ => {}
                 }
             }
             Ok(VcpuExit::MmioRead(address, data)) => {
                 match (&machine.device, machine.window.base_of(address, data.len())) {
                     (Some(device), Some(base)) => device.read(base, address - base, data),
+                    _ if machine.ram.contains(address) => return Some(trespass(index, address)),
                     _ => data.fill(0xff),
                 }
             }
@@ -221,6 +227,11 @@ fn run_while_open(index: u8, fd: &mut VcpuFd, machine: &Machine) -> Option<Event
     }
 }
 
+/// An instruction that KVM emulates and that meets closed memory comes out of KVM as an access of a device.
+fn trespass(index: u8, address: u64) -> Event {
+    Event::Failed(format!("vCPU {index}: {TRESPASS}, at {address:#x}"))
+}
+
 fn describe(exit: &VcpuExit<'_>) -> String {
     match exit {
         VcpuExit::Shutdown => "the guest shut the processor down (a triple fault)".to_owned(),
@@ -229,19 +240,14 @@ fn describe(exit: &VcpuExit<'_>) -> String {
             format!("the processor refuses the guest's state (reason {reason:#x})")
         }
         VcpuExit::InternalError => "KVM could not emulate an instruction of the guest".to_owned(),
-        VcpuExit::MemoryFault { gpa, size, .. } => {
-            format!("the guest touched memory that it has closed, or that the host has lost, at {gpa:#x} ({size} bytes)")
-        }
+        VcpuExit::MemoryFault { gpa, .. } => format!("{TRESPASS}, at {gpa:#x}"),
         exit => format!("unexpected exit from the guest: {exit:?}"),
     }
 }
 
 fn describe_errno(errno: i32) -> String {
     match errno {
-        libc::EFAULT => {
-            "the guest touched memory that it has closed, or that the host has lost (KVM_RUN: EFAULT)"
-                .to_owned()
-        }
+        libc::EFAULT => format!("{TRESPASS} (KVM_RUN: EFAULT)"),
         _ => format!("KVM_RUN: {}", io::Error::from_raw_os_error(errno)),
     }
 }

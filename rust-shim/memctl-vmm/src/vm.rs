@@ -86,6 +86,7 @@ impl Vm {
             ports,
             window,
             device,
+            ram: ram.map(),
             gate: Gate::default(),
         });
 
