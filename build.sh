@@ -86,7 +86,8 @@ choose_framework() {
     local framework
     for framework in net10.0 net9.0; do
         if dotnet restore src/Memctl.Plugin -r "$RID" -p:MemctlFrameworks="$framework" -v quiet >"$OUT/restore.log" 2>&1; then
-            FRAMEWORK=$framework
+            # Every later dotnet command takes it from the environment.
+            export MemctlFrameworks=$framework
             return 0
         fi
         echo "build.sh: the NativeAOT packages for $framework can't be restored here (out/restore.log)."
@@ -97,8 +98,7 @@ choose_framework() {
 build_plugin() {
     log "libmemctl.so"
     choose_framework
-    dotnet publish src/Memctl.Plugin -c Release -f "$FRAMEWORK" -r "$RID" -p:MemctlFrameworks="$FRAMEWORK" \
-        -o "$OUT/plugin" -v quiet
+    dotnet publish src/Memctl.Plugin -c Release -f "$MemctlFrameworks" -r "$RID" -o "$OUT/plugin" -v quiet
     cp "$OUT/plugin/libmemctl.so" native/include/memctl_plugin.h "$OUT/"
 }
 
@@ -168,7 +168,7 @@ test_all() {
     need_for_test
     mkdir -p "$OUT/logs"
     suite lint lint
-    suite device dotnet test MemctlPlugin.sln -p:MemctlFrameworks="$FRAMEWORK" --nologo -v quiet
+    suite device dotnet test MemctlPlugin.sln --nologo -v quiet
     suite shim run_cargo test --quiet
     suite native tests/native/run.sh
     suite selftest tests/selftest/run.sh
@@ -201,7 +201,14 @@ case ${1:-help} in
 build) build_all ;;
 demo) build_all && tests/demo/run.sh ;;
 test) test_all ;;
-lint) need_for_build && need_for_test && rust-shim/debian-crates.sh && lint ;;
+lint)
+    need_for_build
+    need_for_test
+    mkdir -p "$OUT"
+    choose_framework
+    rust-shim/debian-crates.sh
+    lint
+    ;;
 bench)
     build_all
     run_cargo run --release --quiet -p memctl-shim --example bench
