@@ -33,7 +33,7 @@ struct memory_map_entry {
 /* Tests start here, clear of the image and of what a loader leaves behind it. */
 #define ARENA_START (32ull << 20)
 
-struct options options = { MODE_TAP, "tap", 1, false, PAGE_SIZE, 4096, 10000, 0, false };
+struct options options = { MODE_TAP, "tap", 1, false, PAGE_SIZE, 4096, 10000, 0, false, false };
 struct memory_range ram;
 uint64_t ram_end_below_4g;
 uint64_t ram_end;
@@ -98,6 +98,12 @@ static bool parse_ram(const char *text)
 	return options.shared || is_word(text, "private");
 }
 
+static bool parse_dialect(const char *text)
+{
+	options.pvmemcontrol = is_word(text, "pvmemcontrol");
+	return options.pvmemcontrol || is_word(text, "memctl");
+}
+
 static bool parse_word(const char *word)
 {
 	const char *value;
@@ -116,6 +122,8 @@ static bool parse_word(const char *word)
 		return parse_number(value, &options.requests) && options.requests;
 	if ((value = value_of(word, "range")))
 		return parse_number(value, &options.range);
+	if ((value = value_of(word, "dialect")))
+		return parse_dialect(value);
 	if ((value = value_of(word, "device")))
 		return options.device_absent = is_word(value, "absent");
 	/* Words of others: a VMM may add some. */

@@ -47,7 +47,7 @@ static void work(uint64_t cpu)
 		/* What an unanswered buffer would hold is in both cases not taken for an answer. */
 		if (is_odd) {
 			answer = request(&channels[cpu], MEMCTL_DONTNEED, memory[cpu], options.unit, 0);
-			if (options.range && is_refusal(&answer, ERRNO_INVAL))
+			if (options.range && is_refusal(&answer, ERRNO_INVAL, MEMCTL_DONTNEED))
 				counts[cpu].absent++;
 			counts[cpu].right += is_success(&answer);
 		} else {

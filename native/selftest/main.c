@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The memctl device from the side of a guest without an operating system. Command line, all optional:
- * mode=tap|steps|load|hold|trespass cpus=N ram=private|shared unit=BYTES channels=N requests=N range=GPA device=absent
+ * mode=tap|steps|load|hold|trespass cpus=N ram=private|shared unit=BYTES channels=N requests=N
+ * dialect=memctl|pvmemcontrol range=GPA device=absent
  */
 #include "boot_info.h"
 #include "console.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "memctl.h"
 
+#include "boot_info.h"
 #include "machine.h"
 #include "smp.h"
 
@@ -48,7 +49,27 @@ bool connect_all(struct channel *channels, uint64_t count)
 	return transport(MEMCTL_TRANSPORT_READY) == MEMCTL_TRANSPORT_ACK;
 }
 
+/* Other codes than the known ones stay as they are. */
+static uint64_t wire_code(uint64_t func_code)
+{
+	static const uint8_t pvmemcontrol_codes[MEMCTL_FUNC_CODES] = {
+		[MEMCTL_INFO] = 0,	     [MEMCTL_DONTNEED] = 1,    [MEMCTL_REMOVE] = 2,	 [MEMCTL_FREE] = 3,
+		[MEMCTL_PAGEOUT] = 4,	     [MEMCTL_DONTDUMP] = 5,    [MEMCTL_SET_VMA_ANON_NAME] = 6,
+		[MEMCTL_MLOCK] = 7,	     [MEMCTL_MUNLOCK] = 8,     [MEMCTL_MPROTECT_NONE] = 9,
+		[MEMCTL_MPROTECT_R] = 10,    [MEMCTL_MPROTECT_W] = 11, [MEMCTL_MPROTECT_RW] = 12,
+		[MEMCTL_UNMERGEABLE] = 14,
+	};
+
+	return options.pvmemcontrol && func_code < MEMCTL_FUNC_CODES ? pvmemcontrol_codes[func_code] : func_code;
+}
+
 struct memctl_vmm_ret request(const struct channel *channel, uint64_t func_code, uint64_t addr, uint64_t length,
+			      uint64_t arg)
+{
+	return raw_request(channel, wire_code(func_code), addr, length, arg);
+}
+
+struct memctl_vmm_ret raw_request(const struct channel *channel, uint64_t func_code, uint64_t addr, uint64_t length,
 			      uint64_t arg)
 {
 	/* The buffer is aligned to 8 bytes only and is the device's between the store and its retirement. */
@@ -66,6 +87,9 @@ struct memctl_vmm_ret request(const struct channel *channel, uint64_t func_code,
 
 bool is_info(const struct memctl_vmm_ret *answer)
 {
+	if (options.pvmemcontrol)
+		return !answer->ret_errno && !answer->ret_code && answer->ret_value == PAGE_SIZE && answer->arg0 == 1 &&
+		       !answer->arg1;
 	/* ret_value: big_endian; arg0: major 1 in the low, minor 0 in the high half; arg1: page_size. */
 	return !answer->ret_errno && !answer->ret_code && !answer->ret_value && answer->arg0 == 1 &&
 	       answer->arg1 == PAGE_SIZE;
@@ -81,7 +105,9 @@ bool is_success(const struct memctl_vmm_ret *answer)
 	return !answer->ret_errno && !answer->ret_code && is_empty(answer);
 }
 
-bool is_refusal(const struct memctl_vmm_ret *answer, uint32_t expected_errno)
+bool is_refusal(const struct memctl_vmm_ret *answer, uint32_t expected_errno, uint64_t func_code)
 {
-	return answer->ret_errno == expected_errno && answer->ret_code && is_empty(answer);
+	bool is_code_right = options.pvmemcontrol ? answer->ret_code == (uint32_t)wire_code(func_code) : answer->ret_code != 0;
+
+	return answer->ret_errno == expected_errno && is_code_right && is_empty(answer);
 }

@@ -42,6 +42,10 @@ enum memctl_func_code {
 	MEMCTL_FUNC_CODES,
 };
 
+/* Dialect pvmemcontrol has one more function, and numbers most of them otherwise: request() translates the codes above. */
+#define PVMEMCONTROL_MERGEABLE 13
+#define PVMEMCONTROL_FUNC_CODES 15
+
 /* Linux errnos that answers carry */
 #define ERRNO_PERM 1
 #define ERRNO_INVAL 22
@@ -78,9 +82,13 @@ bool register_buffer(uint64_t buffer, struct channel *channel);
 /* One static buffer for each vCPU: RESET, REGISTER of count of them, READY. channels[i] is vCPU i's. */
 bool connect_all(struct channel *channels, uint64_t count);
 
-/* Fills the buffer, sends the channel's command and returns what the buffer holds then. */
+/* Fills the buffer, sends the channel's command and returns what the buffer holds then. func_code is dialect memctl's. */
 struct memctl_vmm_ret request(const struct channel *channel, uint64_t func_code, uint64_t addr, uint64_t length,
 			      uint64_t arg);
+
+/* The same with a code as it goes over the wire. */
+struct memctl_vmm_ret raw_request(const struct channel *channel, uint64_t func_code, uint64_t addr, uint64_t length,
+				  uint64_t arg);
 
 /* Whether the answer is one to INFO as the protocol has it. */
 bool is_info(const struct memctl_vmm_ret *answer);
@@ -88,7 +96,10 @@ bool is_info(const struct memctl_vmm_ret *answer);
 /* Whether errno and ret_code are 0 and nothing else is in the answer. */
 bool is_success(const struct memctl_vmm_ret *answer);
 
-/* Whether the answer is this errno, found by the device itself: ret_code is not 0. */
-bool is_refusal(const struct memctl_vmm_ret *answer, uint32_t expected_errno);
+/*
+ * Whether the answer to func_code is this errno, found by the device itself: ret_code is then not 0, or, in dialect
+ * pvmemcontrol, the low half of the code that was sent.
+ */
+bool is_refusal(const struct memctl_vmm_ret *answer, uint32_t expected_errno, uint64_t func_code);
 
 #endif

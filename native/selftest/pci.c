@@ -70,3 +70,8 @@ void pci_enable_memory(pci_function function)
 {
 	pci_write32(function, PCI_COMMAND, (pci_read32(function, PCI_COMMAND) & COMMAND_MASK) | COMMAND_MEMORY);
 }
+
+void pci_disable_memory(pci_function function)
+{
+	pci_write32(function, PCI_COMMAND, pci_read32(function, PCI_COMMAND) & COMMAND_MASK & ~COMMAND_MEMORY);
+}

@@ -18,8 +18,9 @@ bool pci_find(uint16_t vendor, uint16_t device, pci_function *found, uint64_t *f
 /* Size of BAR 0 in bytes by writing all ones, with decoding off meanwhile; the BAR is put back. 0: none. */
 uint32_t pci_size_bar0(pci_function function);
 
-/* Lets the function answer memory accesses. */
+/* Lets the function answer memory accesses, or not. */
 void pci_enable_memory(pci_function function);
+void pci_disable_memory(pci_function function);
 
 #define PCI_ID 0x00
 #define PCI_COMMAND 0x04

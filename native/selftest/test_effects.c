@@ -143,6 +143,17 @@ static void test_protection(const struct channel *channel)
 	check(is_filled(arena.all, arena.all_length), "MPROTECT_RW leaves memory that can be written");
 }
 
+static void test_mergeable(const struct channel *channel)
+{
+	struct arena arena = new_arena();
+	struct memctl_vmm_ret answer = raw_request(channel, PVMEMCONTROL_MERGEABLE, arena.start, arena.length, 0);
+
+	check(is_success(&answer) || is_kernel_errno(&answer, ERRNO_INVAL), "MERGEABLE answers success or the kernel's EINVAL (errno %u)",
+	      (uint64_t)answer.ret_errno);
+	answer = request(channel, MEMCTL_UNMERGEABLE, arena.start, arena.length, 0);
+	check(is_success(&answer) && is_filled(arena.all, arena.all_length), "UNMERGEABLE takes it back, bytes kept");
+}
+
 void test_effects(void)
 {
 	struct channel channel;
@@ -155,6 +166,8 @@ void test_effects(void)
 	test_invisible(&channel, MEMCTL_PAGEOUT, 0);
 	test_invisible(&channel, MEMCTL_UNMERGEABLE, 0);
 	test_invisible(&channel, MEMCTL_DONTDUMP, 0);
+	if (options.pvmemcontrol)
+		test_mergeable(&channel);
 	test_lock(&channel);
 	test_protection(&channel);
 	test_invisible(&channel, MEMCTL_SET_VMA_ANON_NAME, 42);

@@ -41,9 +41,9 @@ static void discard_and_lock(uint64_t cpu)
 		answer = request(channel, MEMCTL_MPROTECT_RW, memory[cpu], unit, 0);
 		expect(cpu, is_success(&answer));
 		answer = request(channel, 1000 + cpu, memory[cpu], unit, 0);
-		expect(cpu, is_refusal(&answer, ERRNO_OPNOTSUPP));
+		expect(cpu, is_refusal(&answer, ERRNO_OPNOTSUPP, 1000 + cpu));
 		answer = request(channel, MEMCTL_DONTNEED, memory[cpu], cpu + 1, 0);
-		expect(cpu, is_refusal(&answer, ERRNO_INVAL));
+		expect(cpu, is_refusal(&answer, ERRNO_INVAL, MEMCTL_DONTNEED));
 	}
 }
 
@@ -72,7 +72,7 @@ static void reset_under_requests(uint64_t cpu)
 	}
 	for (uint64_t round = 0; round < ROUNDS; round++) {
 		answer = request(&channels[cpu], 77, 0, 0, 0);
-		expect(cpu, is_refusal(&answer, ERRNO_OPNOTSUPP) || (answer.ret_errno == 77 && !answer.ret_code));
+		expect(cpu, is_refusal(&answer, ERRNO_OPNOTSUPP, 77) || (answer.ret_errno == 77 && !answer.ret_code));
 	}
 }
 

@@ -6,8 +6,30 @@
 
 #define PAYLOAD 0x1122334455667788ull
 
+/* Far enough for a BAR of any size that this one has. */
+#define BAR_DISTANCE (1u << 20)
+
 #define BAR_TYPE_MASK 0xfu
 #define INTERRUPT_PIN_MASK 0xff00u
+
+static void move_bar(pci_function function, uint32_t bar)
+{
+	pci_disable_memory(function);
+	pci_write32(function, PCI_BAR0, bar);
+	pci_enable_memory(function);
+}
+
+static void test_moved_bar(pci_function function, uint32_t bar)
+{
+	uint32_t moved = bar + BAR_DISTANCE;
+	uint32_t there;
+
+	move_bar(function, moved);
+	there = mmio_read32(moved + MEMCTL_COMMAND);
+	move_bar(function, bar);
+	check(there == MEMCTL_TRANSPORT_ERROR && mmio_read32(memctl_bar + MEMCTL_COMMAND) == MEMCTL_TRANSPORT_ERROR,
+	      "BAR 0 answers where it is moved to, and back");
+}
 
 void test_function(pci_function function)
 {
@@ -23,6 +45,7 @@ void test_function(pci_function function)
 	memctl_bar = bar;
 	pci_enable_memory(function);
 	check(mmio_read32(memctl_bar + MEMCTL_COMMAND) == MEMCTL_TRANSPORT_ERROR, "command reads ERROR at first");
+	test_moved_bar(function, bar);
 	check(pci_read32(function, PCI_BAR0) == bar, "BAR 0 is as it was before it was sized");
 }
 

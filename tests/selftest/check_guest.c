@@ -15,7 +15,7 @@ static const char *plural(unsigned int count)
 }
 
 /* Passes a line of the guest on under this run's name. Returns whether it was a result. */
-static bool pass_on(const char *line, enum backing backing, unsigned int cpus)
+static bool pass_on(const char *line, const char *name)
 {
 	bool passed = !strncmp(line, "ok ", 3);
 	const char *description = strstr(line, " - ");
@@ -24,30 +24,50 @@ static bool pass_on(const char *line, enum backing backing, unsigned int cpus)
 		tap_note("guest: %s", line + 1);
 	if ((!passed && strncmp(line, "not ok ", 7)) || !description)
 		return false;
-	tap_check(passed, "guest, %s, %u vCPU%s: %s", backing_names[backing], cpus, plural(cpus), description + 3);
+	tap_check(passed, "%s: %s", name, description + 3);
 	return true;
 }
 
-void check_guest(const struct vmm_paths *paths, enum backing backing, unsigned int cpus)
+static void run_guest(const struct vmm_run *run, const char *name)
 {
-	const struct vmm_run run = { .paths = paths, .backing = backing, .cpus = cpus, .mode = "tap" };
 	struct vmm vmm;
 	char line[LINE_SIZE];
 	unsigned long results = 0, plan = 0;
 
-	vmm_start(&vmm, &run);
+	vmm_start(&vmm, run);
 	while (!plan && vmm_line(&vmm, line, sizeof(line))) {
 		if (!strncmp(line, "1..", 3))
 			plan = strtoul(line + 3, NULL, 10);
 		else if (!strncmp(line, "Bail out!", 9))
 			tap_note("guest: %s", line);
 		else
-			results += pass_on(line, backing, cpus);
+			results += pass_on(line, name);
 	}
-	if (!tap_check(plan && plan == results, "guest, %s, %u vCPU%s: all %lu tests ran", backing_names[backing], cpus,
-		       plural(cpus), plan))
+	if (!tap_check(plan && plan == results, "%s: all %lu tests ran", name, plan))
 		vmm_abandon(&vmm);
-	tap_check(vmm_finish(&vmm), "guest, %s, %u vCPU%s: the VMM ends well", backing_names[backing], cpus, plural(cpus));
+	tap_check(vmm_finish(&vmm), "%s: the VMM ends well", name);
+}
+
+void check_guest(const struct vmm_paths *paths, enum backing backing, unsigned int cpus)
+{
+	const struct vmm_run run = { .paths = paths, .backing = backing, .cpus = cpus, .mode = "tap" };
+	char name[64];
+
+	snprintf(name, sizeof(name), "guest, %s, %u vCPU%s", backing_names[backing], cpus, plural(cpus));
+	run_guest(&run, name);
+}
+
+void check_other_dialect(const struct vmm_paths *paths)
+{
+	const struct vmm_run run = {
+		.paths = paths,
+		.backing = BACKING_PRIVATE,
+		.cpus = 2,
+		.mode = "tap dialect=pvmemcontrol channels=64",
+		.device_options = ",dialect=pvmemcontrol,channels=64",
+	};
+
+	run_guest(&run, "guest, dialect pvmemcontrol, 64 channels");
 }
 
 static unsigned int cpus_of_run;

@@ -92,7 +92,7 @@ static struct tally count_calls(FILE *trace, const struct threads *threads)
 			tally.runs += is_kvm_run(call);
 			tally.asked_for += is_asked_for(call);
 			if (!is_kvm_run(call) && !is_asked_for(call) && tally.others++ < 10)
-				tap_note("unasked for: %s", line);
+				tap_note("unasked for: %.*s", (int)strcspn(line, "\n"), line);
 		}
 	}
 	return tally;

@@ -65,7 +65,7 @@ static void run_vmm(const struct vmm_run *run)
 
 	snprintf(cpus, sizeof(cpus), "boot=%u", run->cpus);
 	snprintf(memory, sizeof(memory), "size=%uM,%s", GUEST_RAM_MIB, memory_options[run->backing]);
-	snprintf(plugin, sizeof(plugin), "plugin=%s", run->paths->plugin);
+	snprintf(plugin, sizeof(plugin), "plugin=%s%s", run->paths->plugin, run->device_options ? run->device_options : "");
 	snprintf(command_line, sizeof(command_line), "cpus=%u ram=%s unit=%u mode=%s", run->cpus,
 		 is_shared(run->backing) ? "shared" : "private", unit, run->mode);
 	if (run->trace_file) {

@@ -32,6 +32,7 @@ struct vmm_run {
 	enum backing backing;
 	unsigned int cpus;
 	const char *mode;	 /* the guest's mode=, with further words */
+	const char *device_options; /* for the device, ",KEY=VALUE"; null: none */
 	const char *trace_file; /* strace -f of the VMM goes there; null: no trace */
 };
 
