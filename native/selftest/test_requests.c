@@ -10,6 +10,8 @@ static const uint64_t unknown_codes[] = { 14, 15, 0x80, 0xffff, 1ull << 32, 1ull
 
 #define UNKNOWN_CODES (sizeof(unknown_codes) / sizeof(unknown_codes[0]))
 
+#define FIRST_ADDRESS_ABOVE (1ull << 32)
+
 struct bad_range {
 	const char *what;
 	uint64_t addr;
@@ -67,6 +69,26 @@ static void test_bad_ranges(const struct channel *channel)
 		check_range_refused(channel, &inside[i], start, 4 * unit);
 	for (unsigned int i = 0; i < sizeof(at_end) / sizeof(at_end[0]); i++)
 		check_range_refused(channel, &at_end[i], last, unit);
+}
+
+/* RAM on both sides of the hole below 4 GiB, where there is so much. */
+static void test_across_hole(const struct channel *channel)
+{
+	uint64_t last = ram_end_below_4g - PAGE_SIZE;
+	const struct bad_range across = { "a range from RAM below the hole to RAM above it", last,
+					  FIRST_ADDRESS_ABOVE + PAGE_SIZE - last };
+	struct memctl_vmm_ret answer;
+
+	if (ram_end <= FIRST_ADDRESS_ABOVE)
+		return;
+	fill(FIRST_ADDRESS_ABOVE, 2 * PAGE_SIZE);
+	check_range_refused(channel, &across, last, PAGE_SIZE);
+	check(is_filled(FIRST_ADDRESS_ABOVE, 2 * PAGE_SIZE), "bytes above the hole stay, too");
+	answer = request(channel, MEMCTL_DONTNEED, FIRST_ADDRESS_ABOVE, PAGE_SIZE, 0);
+	check(is_success(&answer) && (options.shared ? is_filled(FIRST_ADDRESS_ABOVE, PAGE_SIZE) :
+						       is_zero(FIRST_ADDRESS_ABOVE, PAGE_SIZE)),
+	      "DONTNEED of the first page at 4 GiB");
+	check(is_filled(FIRST_ADDRESS_ABOVE + PAGE_SIZE, PAGE_SIZE), "the page behind it stays");
 }
 
 static void test_zero_length(const struct channel *channel)
@@ -158,6 +180,7 @@ void test_requests(void)
 	test_unknown_codes(&channel);
 	test_zero_length(&channel);
 	test_bad_ranges(&channel);
+	test_across_hole(&channel);
 	test_ignored_channels();
 }
 

@@ -70,6 +70,20 @@ void check_other_dialect(const struct vmm_paths *paths)
 	run_guest(&run, "guest, dialect pvmemcontrol, 64 channels");
 }
 
+void check_large_guest(const struct vmm_paths *paths)
+{
+	const struct vmm_run run = {
+		.paths = paths,
+		.backing = BACKING_PRIVATE,
+		.cpus = 1,
+		.ram_mib = 4096,
+		.mode = "tap channels=64",
+		.device_options = ",channels=64",
+	};
+
+	run_guest(&run, "guest, 4 GiB");
+}
+
 static unsigned int cpus_of_run;
 static bool transparent_seen;
 

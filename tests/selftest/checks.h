@@ -8,6 +8,9 @@
 /* The guest's own tests, and the host's look at each function. */
 void check_guest(const struct vmm_paths *paths, enum backing backing, unsigned int cpus);
 void check_other_dialect(const struct vmm_paths *paths);
+
+/* RAM on both sides of the hole below 4 GiB. */
+void check_large_guest(const struct vmm_paths *paths);
 void check_host_effects(const struct vmm_paths *paths, enum backing backing, unsigned int cpus);
 
 /* No system call by a vCPU thread other than KVM_RUN and those that the requests asked for. */

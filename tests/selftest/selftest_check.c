@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The bare-metal guest under the reference VMM, checked from the host. MEMCTL_OUT names the directory of the build. TAP.
- * Arguments, if any, name the parts to run: private private-thp shared hugepages dialect calls kicks. */
+ * Arguments, if any, name the parts to run: private private-thp shared hugepages dialect large calls kicks. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -64,6 +64,8 @@ int main(int count, char **names)
 		check_huge_pages(&paths);
 	if (is_wanted(count, names, "dialect"))
 		check_other_dialect(&paths);
+	if (is_wanted(count, names, "large"))
+		check_large_guest(&paths);
 	if (is_wanted(count, names, "calls")) {
 		check_system_calls(&paths, 1);
 		check_system_calls(&paths, 2);

@@ -64,7 +64,8 @@ static void run_vmm(const struct vmm_run *run)
 	unsigned int count = 0;
 
 	snprintf(cpus, sizeof(cpus), "boot=%u", run->cpus);
-	snprintf(memory, sizeof(memory), "size=%uM,%s", GUEST_RAM_MIB, memory_options[run->backing]);
+	snprintf(memory, sizeof(memory), "size=%uM,%s", run->ram_mib ? run->ram_mib : GUEST_RAM_MIB,
+		 memory_options[run->backing]);
 	snprintf(plugin, sizeof(plugin), "plugin=%s%s", run->paths->plugin, run->device_options ? run->device_options : "");
 	snprintf(command_line, sizeof(command_line), "cpus=%u ram=%s unit=%u mode=%s", run->cpus,
 		 is_shared(run->backing) ? "shared" : "private", unit, run->mode);

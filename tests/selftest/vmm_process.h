@@ -31,6 +31,7 @@ struct vmm_run {
 	const struct vmm_paths *paths;
 	enum backing backing;
 	unsigned int cpus;
+	unsigned int ram_mib;	 /* 0: GUEST_RAM_MIB */
 	const char *mode;	 /* the guest's mode=, with further words */
 	const char *device_options; /* for the device, ",KEY=VALUE"; null: none */
 	const char *trace_file; /* strace -f of the VMM goes there; null: no trace */
