@@ -50,12 +50,20 @@ pack() {
 	(cd "$1" && find . | sort | "$busybox" cpio -o -H newc -R 0:0 2> /dev/null) > "$2"
 }
 
-# build_modules HEADERS SOURCE COPY: kbuild writes beside the sources, and
-# there are two kernels.
-build_modules() {
-	rm -rf "$3"
-	cp -r "$2" "$3"
-	make -s -C "$1" M="$3" CC=gcc KCFLAGS=-Werror CONFIG_DEBUG_INFO_BTF_MODULES= modules
+# build_guest_side HEADERS TARGETS...: with this machine's compiler, whichever
+# the kernel was built with, and without BTF, which needs the kernel's vmlinux.
+build_guest_side() {
+	local headers=$1
+	shift
+	make -s -C "$repository/native/guest" KDIR="$headers" OUT="$out/guest" CC=gcc \
+		CONFIG_DEBUG_INFO_BTF_MODULES= "$@" > /dev/null
+}
+
+# build_test_modules HEADERS COPY: kbuild writes beside the sources.
+build_test_modules() {
+	rm -rf "$2"
+	cp -r "$here/kernel" "$2"
+	make -s -C "$1" M="$2" CC=gcc KCFLAGS=-Werror CONFIG_DEBUG_INFO_BTF_MODULES= modules
 }
 
 build_guest() {
@@ -64,8 +72,8 @@ build_guest() {
 	work=$out/$kernel root=$out/$kernel/root
 	mkdir -p "$work"
 	cp "$cache/$kernel"/boot/vmlinuz-* "$out/vmlinuz-$kernel"
-	build_modules "$headers" "$repository/native/guest" "$work/driver"
-	build_modules "$headers" "$here/kernel" "$work/kernel"
+	build_guest_side "$headers" modules
+	build_test_modules "$headers" "$work/kernel"
 
 	rm -rf "$root"
 	mkdir -p "$root/bin" "$root/lib/modules"
@@ -73,9 +81,10 @@ build_guest() {
 	ln -s busybox "$root/bin/sh"
 	cp "$here/init" "$root/init"
 	cp "$here/guest/shell-tests.sh" "$root/lib/"
-	find "$work/driver" "$work/kernel" -name '*.ko' -exec cp {} "$root/lib/modules/" \;
+	cp "$out/guest/modules/$(basename "$cache/$kernel"/lib/modules/*)"/*.ko \
+		"$work"/kernel/*.ko "$root/lib/modules/"
 	strip --strip-debug "$root"/lib/modules/*.ko
-	cp "$out/guest-test" "$out/memctl" "$root/bin/"
+	cp "$out/guest-test" "$out/guest/bin/memctl" "$out"/guest/tests/* "$root/bin/"
 	pack "$root" "$out/initramfs-$kernel.img"
 }
 
@@ -99,8 +108,7 @@ need gcc gcc strip binutils make make
 mkdir -p "$out"
 gcc "${c_flags[@]}" -o "$out/watch-guest" "$here"/host/*.c
 gcc "${c_flags[@]}" -static -pthread -o "$out/guest-test" "$here"/guest/*.c
-gcc "${c_flags[@]}" -static -I "$repository/native/guest/include/uapi" \
-	-I "$repository/native/guest/include" -o "$out/memctl" "$repository"/native/guest/tool/*.c
+build_guest_side "$(echo "$cache"/6.1/usr/src/linux-headers-*-amd64)" tools tests
 build_outer
 [ $# -gt 0 ] || set -- 6.1 newer
 for kernel; do

@@ -3,11 +3,13 @@
 #
 # matrix.sh MATRIX: runs the guests that MATRIX lists (see matrix.txt) on this
 # machine's /dev/kvm and prints their TAP lines, without numbers and mixed as
-# they come. What else guests and VMM say goes to a file for each in LOGS. From the
-# environment: IMAGES, LOGS (folders), VMM and PLUGIN (files), VMM_FLAGS (words).
+# they come. What else guests and VMM say goes to a file for each in LOGS, a
+# folder named in the environment.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/linux-guest/kvm.sh
+. "$here/kvm.sh"
 matrix=$1
 huge_page_mib=2
 
@@ -21,12 +23,9 @@ vmm_memory() { # BACKING MIB
 
 run_guest() { # KERNEL VCPUS BACKING MIB SECONDS TESTS
 	local label="Linux $1, $2 vCPU, $3"
-	# shellcheck disable=SC2086 # words
-	"$IMAGES/watch-guest" -l "$label" -t "$5" -- "$VMM" \
-		--kernel "$IMAGES/vmlinuz-$1" --initramfs "$IMAGES/initramfs-$1.img" \
-		--cmdline "$("$here/guest-cmdline.sh" "$6")" --cpus "boot=$2" \
-		--memory "$(vmm_memory "$3" "$4")" --serial tty --console off \
-		--memctl "plugin=$PLUGIN" $VMM_FLAGS 2> "$LOGS/$1-$2-$3.log"
+	eval "$IMAGES/watch-guest -l '$label' -t $5 -- \
+		$(vmm_command "$1" "$6" "$2" "$(vmm_memory "$3" "$4")")" \
+		2> "$LOGS/$1-$2-$3.log"
 }
 
 # Enough free huge pages, or a line that says that there are none.

@@ -9,12 +9,9 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-repository=$(cd "$here/../.." && pwd)
+# shellcheck source=tests/linux-guest/kvm.sh
+. "$here/kvm.sh"
 matrix=${1:-$here/matrix.txt}
-export IMAGES=$repository/out/linux-guest
-export VMM=${VMM:-$repository/out/memctl-vmm}
-export PLUGIN=${PLUGIN:-$repository/out/libmemctl.so}
-export VMM_FLAGS=${VMM_FLAGS:-}
 logs=$IMAGES/logs
 # Longer than the slowest machine needs; the suite takes under ten minutes.
 bound_seconds=1500
@@ -23,14 +20,6 @@ bound_seconds=1500
 rm -rf "$logs"
 mkdir -p "$logs"
 
-runs_linux() {
-	[ -w /dev/kvm ] || return
-	"$IMAGES/watch-guest" -l probe -t 20 -- "$VMM" --kernel "$IMAGES/vmlinuz-6.1" \
-		--initramfs "$IMAGES/initramfs-6.1.img" --cmdline "$("$here/guest-cmdline.sh" boot)" \
-		--cpus boot=1 --memory size=256M --serial tty --console off \
-		--memctl "plugin=$PLUGIN" > "$logs/probe.log" 2>&1
-}
-
 run_matrix() {
 	if runs_linux; then
 		echo "# this machine's /dev/kvm runs Linux: used directly"
@@ -38,17 +27,9 @@ run_matrix() {
 		return
 	fi
 	echo "# no Linux on this machine's /dev/kvm: in an emulated host (QEMU TCG with AMD SVM)"
-	if ! command -v qemu-system-x86_64 > /dev/null; then
-		if [ "$(id -u)" != 0 ]; then
-			echo "run.sh: missing package: qemu-system-x86" >&2
-			return 1
-		fi
-		apt-get -qq -o DPkg::Lock::Timeout=600 update
-		DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 \
-			install -y --no-install-recommends qemu-system-x86 > /dev/null
-	fi
+	need_qemu
 	"$here/outer-host.sh" -t "$bound_seconds" -g 384 -x "$logs" \
-		"IMAGES='$IMAGES' VMM='$VMM' PLUGIN='$PLUGIN' VMM_FLAGS='$VMM_FLAGS' LOGS=/run/exchange '$here/matrix.sh' '$matrix'"
+		"VMM='$VMM' PLUGIN='$PLUGIN' VMM_FLAGS='$VMM_FLAGS' LOGS=/run/exchange '$here/matrix.sh' '$matrix'"
 }
 
 # Guests that vanish without a line would go unseen otherwise.

@@ -165,7 +165,7 @@ static void *fuzz(void *argument)
 	unsigned long call;
 
 	for (call = 0; call < fuzzer->calls; call++)
-		if (call % 8)
+		if (call % 2)
 			fuzz_request(fuzzer, fd);
 		else
 			fuzz_ioctl(fuzzer, fd);

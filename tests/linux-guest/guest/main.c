@@ -26,6 +26,10 @@ int main(int argc, char **argv)
 		return test_huge_page();
 	if (!strcmp(name, "access"))
 		return test_access();
+	if (!strcmp(name, "tool"))
+		return test_tool();
+	if (!strcmp(name, "examples"))
+		return test_examples();
 	if (!strcmp(name, "stress"))
 		return test_stress(number);
 	if (!strcmp(name, "fuzz"))

@@ -41,6 +41,59 @@ test_reload() {
 	result $? "the device answers after the last time"
 }
 
+# reload [PARAMETERS]
+reload() {
+	rmmod memctl && insmod /lib/modules/memctl.ko "$@"
+}
+
+test_reporter() {
+	enabled=/sys/class/misc/memctl/report_free/enabled
+	reload report_free=1 && [ "$(cat $enabled)" = 1 ]
+	result $? "report_free=1 switches reporting on when the module loads"
+	rmmod memctl && insmod /lib/modules/other_reporter.ko && insmod /lib/modules/memctl.ko report_free=1
+	result $? "the module loads with report_free=1 beside another reporter"
+	[ "$(cat $enabled)" = 0 ] && memctl info > /dev/null
+	result $? "and leaves reporting to that, the device working"
+	! echo 1 2> /dev/null > $enabled
+	result $? "reporting can't be switched on while the other one is there"
+	rmmod other_reporter && echo 1 > $enabled && [ "$(cat $enabled)" = 1 ]
+	result $? "it can when the other one has gone"
+	reload && [ "$(cat $enabled)" = 0 ]
+	result $? "without the parameter it is off again"
+}
+
+# Down to suspended devices and back, as the kernel's own test of that does.
+test_suspend() {
+	echo 1 > /sys/module/suspend/parameters/pm_test_delay
+	echo devices > /sys/power/pm_test
+	slept=0
+	echo freeze > /sys/power/state || slept=1
+	result $slept "the guest suspends its devices and resumes them"
+	echo none > /sys/power/pm_test
+	memctl info > /dev/null
+	result $? "the device answers after it"
+}
+
+# The guest side's own test programs, which know nothing of the host.
+test_programs() {
+	for program in memctl-ioctl memctl-ioctl-32 memctl-codes "memctl-tool /bin/memctl"; do
+		[ -x "/bin/${program%% *}" ] || continue
+		$program
+		result $? "$program passes"
+	done
+}
+
+# test_interrupts SECONDS: requests from interrupts in the middle of others
+test_interrupts() {
+	insmod /lib/modules/memctl_irq_test.ko
+	result $? "the interrupt test loads"
+	memctl-stress --seconds "$1"
+	result $? "memctl-stress passes beside it"
+	rmmod memctl_irq_test && dmesg | grep -q 'memctl_irq_test: ok'
+	result $? "requests from interrupts got their own answers"
+	echo "# $(dmesg | grep memctl_irq_test: | tail -n 1)"
+}
+
 test_log() {
 	dmesg | grep -E 'WARNING:|BUG:|Oops|Call Trace|general protection|UBSAN|stack-protector' > /tmp/bad
 	[ ! -s /tmp/bad ]

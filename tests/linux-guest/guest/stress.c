@@ -159,8 +159,8 @@ int test_stress(unsigned int seconds)
 		fewest = workers[i].requests < fewest ? workers[i].requests : fewest;
 		free_row(&workers[i].row);
 	}
-	printf("# %lu requests by %d CPUs in %u s, %u times offline and back\n",
-	       all_requests(workers, count), count, seconds, toggles);
+	printf("# %lu requests by %d CPUs in %u s\n", all_requests(workers, count),
+	       count, seconds);
 	check(fewest > 0, "every one of %d threads made requests", count);
 	check(!wrong, "each answer was right (%lu were not)", wrong);
 	if (count > 1)

@@ -125,6 +125,8 @@ int test_codes(void);
 int test_errors(void);
 int test_huge_page(void);
 int test_access(void);
+int test_tool(void);
+int test_examples(void);
 int test_stress(unsigned int seconds);
 int test_fuzz(unsigned long calls);
 int test_report(unsigned long mib);

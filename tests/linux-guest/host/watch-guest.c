@@ -101,6 +101,21 @@ static void report(struct session *s, bool ok, const char *description)
 	s->failures += !ok;
 }
 
+/* "ok - what", "ok 7 - what" and the same after "not ", as programs print it. */
+static bool relay_result(struct session *s, const char *line)
+{
+	bool ok = strncmp(line, "not ", 4);
+	int description = 0;
+
+	line += ok ? 0 : 4;
+	sscanf(line, "ok - %n", &description);
+	if (!description)
+		sscanf(line, "ok %*u - %n", &description);
+	if (description)
+		report(s, ok, line + description);
+	return description;
+}
+
 static void handle_line(struct session *s, char *line)
 {
 	char answer[512] = "@";
@@ -113,10 +128,10 @@ static void handle_line(struct session *s, char *line)
 		strcat(answer, "\n");
 		if (write(s->to_guest, answer, strlen(answer)) < 0)
 			fprintf(stderr, "no way to the guest: %s\n", strerror(errno));
-	} else if (!strncmp(line, "ok - ", 5)) {
-		report(s, true, line + 5);
-	} else if (!strncmp(line, "not ok - ", 9)) {
-		report(s, false, line + 9);
+	} else if (relay_result(s, line)) {
+		return;
+	} else if (!strncmp(line, "Bail out!", 9)) {
+		report(s, false, line);
 	} else if (line[0] == '#') {
 		printf("# %s: %s\n", s->label, line + 1 + (line[1] == ' '));
 		fflush(stdout);
