@@ -1,0 +1,166 @@
+using Memctl.Device.Tests.Guest;
+
+namespace Memctl.Device.Tests.Concurrency;
+
+/// <summary>A request that the kernel holds up: what must wait for it, and what must not.</summary>
+public sealed class GracePeriodTests
+{
+    /// <summary>How long a call must be seen not to return. A longer wait finds no more: what it waits for is already set up.</summary>
+    private static readonly TimeSpan _held = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>What takes something away from requests, and so waits for those in progress.</summary>
+    private static readonly Dictionary<string, Action<TestGuest>> _control = new()
+    {
+        ["unregister"] = guest => guest.Device.UnregisterMemory(TestGuest.Low, TestGuest.High - TestGuest.Low),
+        ["RESET"] = guest => guest.Command(Wire.RESET),
+        ["DISCONNECT"] = guest => guest.Command(Wire.DISCONNECT),
+        ["reset"] = guest => guest.Device.Reset(),
+        ["stop"] = guest => guest.Device.Stop(),
+        ["inhibit"] = guest => guest.Device.InhibitDiscard(true),
+        ["dirty log"] = guest => guest.Device.SetDirtyLogging(true),
+    };
+
+    /// <summary>Their names.</summary>
+    public static TheoryData<string> Waiting => [.. _control.Keys];
+
+    [Theory]
+    [MemberData(nameof(Waiting))]
+    public void Control_WhileARequestIsInTheKernel_ReturnsOnlyAfterItsAnswer(string what)
+    {
+        TestGuest guest = TestGuest.Connected(channels: 2);
+        using var entered = new ManualResetEventSlim();
+        using var release = new ManualResetEventSlim();
+        guest.Calls.Answer = call => Hold(call.What == "DontNeed", entered, release);
+        var request = Worker.Start(() => Assert.Equal(Wire.Answer(0), guest.Request("DONTNEED", TestGuest.Low, Wire.Page)));
+        Assert.True(entered.Wait(Worker.Bound));
+
+        bool answered = false;
+        var control = Worker.Start(() =>
+        {
+            _control[what](guest);
+            answered = guest.Memory.Peek(TestGuest.FarHost, 32).AsSpan().SequenceEqual(Wire.Answer(0));
+        });
+
+        Assert.False(control.EndsWithin(_held), $"{what} returned while a request was in the kernel.");
+        release.Set();
+        control.Finish();
+        request.Finish();
+        Assert.True(answered, $"{what} returned before the request's answer was written.");
+    }
+
+    [Fact]
+    public void Requests_WhileUnregisterWaits_GoOnAndNoLongerSeeTheRegion()
+    {
+        TestGuest guest = TestGuest.Connected(channels: 2);
+        using var entered = new ManualResetEventSlim();
+        using var release = new ManualResetEventSlim();
+        guest.Calls.Answer = call => Hold(call.What == "Free", entered, release);
+        var held = Worker.Start(() => guest.Request("FREE", TestGuest.Low, Wire.Page));
+        Assert.True(entered.Wait(Worker.Bound));
+        var unregister = Worker.Start(() => _control["unregister"](guest));
+
+        Assert.True(SpinWait.SpinUntil(
+            () => Wire.Errno(guest.Request("DONTNEED", TestGuest.Low, Wire.Page, channel: 1)) == Wire.EINVAL, Worker.Bound));
+        Assert.Equal(Wire.Answer(0), guest.Request("DONTNEED", TestGuest.High, Wire.Page, channel: 1));
+
+        Assert.False(unregister.EndsWithin(TimeSpan.Zero));
+        release.Set();
+        held.Finish();
+        unregister.Finish();
+    }
+
+    [Fact]
+    public void Control_UnderAStreamOfRequests_IsNotStarved()
+    {
+        TestGuest guest = TestGuest.Connected(channels: 3);
+        bool stop = false;
+        Worker[] streams =
+        [
+            .. Enumerable.Range(0, 3).Select(channel => Worker.Start(() =>
+            {
+                while (!Volatile.Read(ref stop))
+                {
+                    guest.Request("DONTNEED", TestGuest.High, Wire.Page, channel: channel);
+                }
+            })),
+        ];
+
+        var control = Worker.Start(() =>
+        {
+            for (int round = 0; round < 200; round++)
+            {
+                guest.Device.UnregisterMemory(TestGuest.Low, TestGuest.High - TestGuest.Low);
+                guest.Device.RegisterMemory(TestGuest.Low, TestGuest.High - TestGuest.Low, unchecked((nuint)TestGuest.LowHost), 0);
+            }
+        });
+
+        control.Finish();
+        Volatile.Write(ref stop, true);
+        Array.ForEach(streams, stream => stream.Finish());
+    }
+
+    /// <summary>
+    /// The request stands between taking its channel and looking whether the guest is still connected when RESET runs and gives
+    /// the channel another buffer. It must then not be served there.
+    /// </summary>
+    [Fact]
+    public void Request_OvertakenByReset_NeverAnswersInABufferOfTheNextConnection()
+    {
+        var guest = new TestGuest("max_log_lines=0");
+        byte[] quiet = new byte[32];
+        quiet.AsSpan().Fill(0xC7);
+        bool stop = false;
+        ulong[] buffers = [TestGuest.Far, TestGuest.Far + 512];
+        var stream = Worker.Start(() =>
+        {
+            while (!Volatile.Read(ref stop))
+            {
+                guest.Command(TestGuest.ChannelCommand(0));
+            }
+        });
+
+        for (int round = 0; round < 3000; round++)
+        {
+            guest.Command(Wire.RESET);
+            ulong host = TestGuest.HostOf(buffers[round % 2]);
+            guest.Memory.Poke(host, quiet);
+            guest.Register(buffers[round % 2]);
+            Thread.SpinWait(50);
+            byte[] before = guest.Memory.Peek(host, 32);
+            Assert.True(before.AsSpan().SequenceEqual(quiet), $"round {round}: a request of the last connection was served.");
+            guest.Command(Wire.READY);
+        }
+
+        Volatile.Write(ref stop, true);
+        stream.Finish();
+    }
+
+    [Fact]
+    public void LogSink_ThatBlocksOnAnIgnoredRequest_HoldsUpNobodyElse()
+    {
+        TestGuest guest = TestGuest.Connected(channels: 2);
+        using var entered = new ManualResetEventSlim();
+        using var release = new ManualResetEventSlim();
+        guest.Log.OnRecord = id => Hold(id == 201, entered, release);
+        var blocked = Worker.Start(() => guest.Command(TestGuest.ChannelCommand(77)));
+        Assert.True(entered.Wait(Worker.Bound));
+
+        Assert.Equal(0, Wire.Errno(guest.Request("INFO", channel: 1)));
+        Worker.Start(() => guest.Command(Wire.RESET)).Finish();
+        Worker.Start(() => _control["unregister"](guest)).Finish();
+
+        release.Set();
+        blocked.Finish();
+    }
+
+    private static int Hold(bool holds, ManualResetEventSlim entered, ManualResetEventSlim release)
+    {
+        if (holds && !entered.IsSet)
+        {
+            entered.Set();
+            Assert.True(release.Wait(Worker.Bound));
+        }
+
+        return 0;
+    }
+}

@@ -1,0 +1,207 @@
+using Memctl.Device.Tests.Guest;
+
+namespace Memctl.Device.Tests.Fuzz;
+
+/// <summary>What a guest has set on one page, in the model's own words.</summary>
+internal readonly record struct ModelPage(int Closed, bool Locked, bool DontDump, int Merging, ulong Name);
+
+/// <summary>A region as the model keeps it.</summary>
+internal sealed record ModelRegion(ulong Start, ulong End, ulong Host);
+
+/// <summary>
+/// The device written down a second time in the plainest way: one entry for every page, lists searched from the front. It
+/// says what every access must answer and what the kernel must then hold for every page.
+/// </summary>
+internal sealed class DeviceModel(int maxChannels, int maxSplits, ulong maxLocked)
+{
+    internal const ulong Page = 4096;
+
+    private static readonly ModelPage _plain = new(0, false, false, 0, 0);
+
+    private Dictionary<ulong, ModelPage> _pages = [];
+
+    internal string State { get; private set; } = "Disconnected";
+
+    internal ulong Payload { get; set; }
+
+    internal List<ulong> Buffers { get; } = [];
+
+    internal List<ModelRegion> Regions { get; } = [];
+
+    internal bool Inhibited { get; set; }
+
+    internal uint CommandReads => State == "Disconnected" ? Wire.ERROR : Wire.ACK;
+
+    internal ModelPage At(ulong page) => _pages.GetValueOrDefault(page, _plain);
+
+    internal ulong Splits => SplitsOf(_pages);
+
+    internal ulong LockedBytes => LockedOf(_pages);
+
+    internal ModelRegion? RegionOf(ulong address) => Regions.Find(region => address >= region.Start && address < region.End);
+
+    internal bool Covers(ulong address, ulong length)
+    {
+        if (length > ulong.MaxValue - address)
+        {
+            return false;
+        }
+
+        ulong next = address;
+        do
+        {
+            ModelRegion? region = RegionOf(next);
+            if (region is null)
+            {
+                return false;
+            }
+
+            next = region.End;
+        }
+        while (next < address + length);
+        return true;
+    }
+
+    internal void Command(uint command)
+    {
+        switch (command)
+        {
+            case Wire.RESET:
+                Buffers.Clear();
+                State = "Registering";
+                break;
+            case Wire.REGISTER when State == "Registering" && Buffers.Count < maxChannels && Covers(Payload, 32) && !AnyClosed(Payload):
+                Buffers.Add(Payload);
+                Payload = Wire.FirstChannel + (uint)Buffers.Count - 1;
+                break;
+            case Wire.READY when State == "Registering":
+                State = "Ready";
+                break;
+            default:
+                Disconnect();
+                break;
+        }
+    }
+
+    internal void Disconnect()
+    {
+        Buffers.Clear();
+        State = "Disconnected";
+    }
+
+    internal void Forget(ulong start, ulong end) =>
+        _pages = _pages.Where(entry => entry.Key < start || entry.Key >= end).ToDictionary();
+
+    /// <summary>What a request must answer, by errno and code; the change is made. The kernel failed in that region, or nowhere.</summary>
+    internal (int Errno, uint Code) Request(
+        ulong code, ulong addr, ulong length, ulong arg, (ModelRegion Region, int Errno)? failedIn)
+    {
+        if (code >= (ulong)Wire.MemctlCodes.Length)
+        {
+            return (Wire.EOPNOTSUPP, Wire.UNKNOWN_FUNCTION);
+        }
+
+        string function = Wire.MemctlCodes[code];
+        if (function == "INFO")
+        {
+            return (0, 0);
+        }
+
+        if (addr % Page != 0 || length % Page != 0)
+        {
+            return (Wire.EINVAL, Wire.UNALIGNED);
+        }
+
+        if (!Covers(addr, length))
+        {
+            return (Wire.EINVAL, Wire.NOT_GUEST_MEMORY);
+        }
+
+        if (length == 0)
+        {
+            return (0, 0);
+        }
+
+        if (function is "DONTNEED" or "REMOVE" or "FREE" or "PAGEOUT")
+        {
+            return Inhibited && function != "PAGEOUT" ? (Wire.EBUSY, Wire.DISCARD_INHIBITED) : (failedIn?.Errno ?? 0, 0);
+        }
+
+        if (function is "MPROTECT_NONE" or "MPROTECT_R" && Buffers.Exists(buffer => buffer + 31 >= addr && buffer < addr + length))
+        {
+            return (Wire.EBUSY, Wire.HOLDS_BUFFER);
+        }
+
+        Dictionary<ulong, ModelPage> after = Changed(function, addr, addr + length, arg);
+        if (SplitsOf(after) > (ulong)maxSplits && SplitsOf(after) > Splits)
+        {
+            return (Wire.ENOMEM, Wire.SPLIT_BUDGET);
+        }
+
+        if (LockedOf(after) > maxLocked && LockedOf(after) > LockedBytes)
+        {
+            return (Wire.ENOMEM, Wire.LOCK_BUDGET);
+        }
+
+        if (failedIn is not { } failure)
+        {
+            _pages = after;
+            return (0, 0);
+        }
+
+        Dictionary<ulong, ModelPage> partly = Changed(function, addr, Math.Max(addr, failure.Region.Start), arg);
+        if (SplitsOf(partly) <= (ulong)maxSplits || SplitsOf(partly) <= Splits)
+        {
+            _pages = partly;
+        }
+
+        return (failure.Errno, 0);
+    }
+
+    /// <summary>What the kernel must hold for a page.</summary>
+    internal KernelPage KernelPageOf(ulong page)
+    {
+        ModelPage set = At(page);
+        return new KernelPage(3 & ~set.Closed, set.Locked, set.DontDump, set.Merging == 1, set.Name == 0 ? "" : $"memctl-{set.Name}");
+    }
+
+    private bool AnyClosed(ulong buffer) =>
+        (At(buffer / Page * Page).Closed & 2) != 0 || (At((buffer + 31) / Page * Page).Closed & 2) != 0;
+
+    private Dictionary<ulong, ModelPage> Changed(string function, ulong start, ulong end, ulong arg)
+    {
+        var after = new Dictionary<ulong, ModelPage>(_pages);
+        for (ulong page = start; page < end; page += Page)
+        {
+            ModelPage old = At(page);
+            after[page] = function switch
+            {
+                "UNMERGEABLE" => old with { Merging = 2 },
+                "DONTDUMP" => old with { DontDump = true },
+                "MLOCK" => old with { Locked = true },
+                "MUNLOCK" => old with { Locked = false },
+                "MPROTECT_NONE" => old with { Closed = 3 },
+                "MPROTECT_R" => old with { Closed = 2 },
+                "MPROTECT_W" => old with { Closed = 1 },
+                "MPROTECT_RW" => old with { Closed = 0 },
+                _ => old with { Name = arg },
+            };
+        }
+
+        return after;
+    }
+
+    private static ulong SplitsOf(Dictionary<ulong, ModelPage> pages)
+    {
+        ulong splits = 0;
+        foreach ((ulong page, ModelPage set) in pages)
+        {
+            splits += set != pages.GetValueOrDefault(page - Page, _plain) ? 1u : 0u;
+            splits += set != _plain && !pages.ContainsKey(page + Page) ? 1u : 0u;
+        }
+
+        return splits;
+    }
+
+    private static ulong LockedOf(Dictionary<ulong, ModelPage> pages) => (ulong)pages.Values.Count(page => page.Locked) * Page;
+}
