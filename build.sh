@@ -79,7 +79,8 @@ need_for_test() {
 
 log() { printf '== %s\n' "$*"; }
 
-run_cargo() { cargo --config "$TOP/.cache/cargo.toml" "$1" --manifest-path "$TOP/rust-shim/Cargo.toml" "${@:2}"; }
+# --config stands after the subcommand: cargo does not hand it on to clippy otherwise.
+run_cargo() { cargo "$1" --config "$TOP/.cache/cargo.toml" --manifest-path "$TOP/rust-shim/Cargo.toml" "${@:2}"; }
 
 # The framework that the plugin is compiled with: the LTS, or the release before it where its runtime pack can't be had.
 choose_framework() {

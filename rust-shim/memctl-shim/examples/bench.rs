@@ -88,11 +88,8 @@ fn request(device: &Device, ram: &Ram, lane: Lane, func_code: u64) {
     unsafe { buffer.write_volatile([func_code, address, PAGE as u64, 0]) };
     device.write(0, 8, &lane.command.to_le_bytes());
     // SAFETY: as above.
-    assert_eq!(
-        unsafe { buffer.cast::<u64>().read_volatile() },
-        0,
-        "ret_errno and ret_code"
-    );
+    let answer = unsafe { buffer.cast::<u64>().read_volatile() };
+    assert_eq!(answer, 0, "ret_errno and ret_code");
 }
 
 /// Nanoseconds for one call, by a batch of them.
