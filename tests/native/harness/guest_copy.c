@@ -10,6 +10,7 @@
 #include <string.h>
 
 static _Thread_local sigjmp_buf *volatile armed;
+static _Thread_local volatile bool counted;
 static struct sigaction previous[NSIG];
 static struct {
 	_Atomic uintptr_t start;
@@ -23,7 +24,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
 	uintptr_t address = (uintptr_t)info->si_addr;
 
 	if (back) {
-		for (unsigned int slot = 0; slot < GUEST_COPY_SLOTS; slot++) {
+		for (unsigned int slot = 0; counted && slot < GUEST_COPY_SLOTS; slot++) {
 			if (address >= closed[slot].start && address < closed[slot].end)
 				trespasses++;
 		}
@@ -52,9 +53,9 @@ int32_t guest_copy(void *context, void *destination, const void *source, size_t 
 {
 	sigjmp_buf here;
 
-	(void)context;
 	if (sigsetjmp(here, 0))
 		return EFAULT;
+	counted = context != NULL;
 	armed = &here;
 	/* The copy may move neither before the arming nor past the disarming. */
 	__asm__ volatile("" ::: "memory");
