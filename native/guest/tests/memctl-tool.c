@@ -112,7 +112,8 @@ static void test_process(void)
 	if (status)
 		status = run("free --json --pid %d --range %#llx+2M", pid,
 			     (unsigned long long)half);
-	ok(!status && json_number("bytes") == HUGE_PAGE, "2 MiB of a process are freed: %s", output);
+	ok(!status && json_number("bytes") == HUGE_PAGE, "2 MiB of a process are freed: %s",
+	   output);
 	ok(json_number("requests") <= HUGE_PAGE / 4096 && json_number("moved_bytes") == 0,
 	   "in %llu requests", (unsigned long long)json_number("requests"));
 	ok(all_zero(memory, HUGE_PAGE, 2 * HUGE_PAGE), "and read as zero");

@@ -33,7 +33,11 @@ static const char *device_error(uint32_t ret_code)
 /* What may be the matter where the host's kernel, not the device, said no. */
 static const char *host_hint(const struct job *job, const struct outcome *outcome)
 {
-	if (outcome->ret_code || !outcome->request_failed || outcome->error != EINVAL)
+	if (outcome->ret_code || !outcome->request_failed)
+		return NULL;
+	if (job->func_code == MEMCTL_SET_VMA_ANON_NAME && outcome->error == EBADF)
+		return "the host has this memory shared; only private memory has names";
+	if (outcome->error != EINVAL)
 		return NULL;
 
 	switch (job->func_code) {
