@@ -131,9 +131,8 @@ impl DeviceManager {
         )?;
 
         let guest_memory = self.memory_manager.lock().unwrap().guest_memory();
-        let backend = Arc::new(
-            Backend::new(memctl, guest_memory).map_err(DeviceManagerError::Memctl)?,
-        );
+        let backend =
+            Arc::new(Backend::new(memctl, guest_memory).map_err(DeviceManagerError::Memctl)?);
         self.add_memory_to(&backend, &config, pci_device_bdf.into())?;
 
         let own_snapshot = snapshot_from_id(snapshot, &id);

@@ -137,7 +137,9 @@ impl MemctlConfig {
         ]);
         parser.parse(memctl).map_err(MemctlParseError::Options)?;
 
-        let plugin = parser.get("plugin").ok_or(MemctlParseError::PluginMissing)?;
+        let plugin = parser
+            .get("plugin")
+            .ok_or(MemctlParseError::PluginMissing)?;
         let options = MemctlParseError::Options;
         Ok(MemctlConfig {
             pci_common,
@@ -192,7 +194,11 @@ impl MemctlConfig {
             options.extend(value.map(|value| format!("{key}={value}")));
         }
         for (key, names) in [("allow", &self.allow), ("deny", &self.deny)] {
-            options.extend(names.as_ref().map(|names| format!("{key}=[{}]", names.join(","))));
+            options.extend(
+                names
+                    .as_ref()
+                    .map(|names| format!("{key}=[{}]", names.join(","))),
+            );
         }
         options.join(",")
     }

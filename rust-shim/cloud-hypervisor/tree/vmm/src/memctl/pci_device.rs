@@ -196,12 +196,10 @@ impl PciDevice for MemctlPciDevice {
     }
 
     fn move_bar(&mut self, old_base: u64, new_base: u64) -> io::Result<()> {
-        self.bar = self
-            .bar
-            .map(|bar| match bar.addr() == old_base {
-                true => bar.set_address(new_base),
-                false => bar,
-            });
+        self.bar = self.bar.map(|bar| match bar.addr() == old_base {
+            true => bar.set_address(new_base),
+            false => bar,
+        });
         Ok(())
     }
 

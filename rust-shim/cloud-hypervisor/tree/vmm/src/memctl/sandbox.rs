@@ -31,7 +31,10 @@ pub(super) fn allow(rules: &mut Rules, syscalls: &[Syscall]) -> Result<(), Backe
             )?])?],
             None => vec![],
         };
-        match rules.iter_mut().find(|(number, _)| *number == syscall.number) {
+        match rules
+            .iter_mut()
+            .find(|(number, _)| *number == syscall.number)
+        {
             None => rules.push((syscall.number, added)),
             // No condition: any arguments.
             Some((_, present)) if present.is_empty() => {}

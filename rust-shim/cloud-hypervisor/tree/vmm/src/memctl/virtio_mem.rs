@@ -5,10 +5,9 @@
 //! virtio-mem device, whose filter allows less than the plugin may need. So the work is handed to a
 //! thread of our own, which is a child of the vmm thread and carries its filter.
 
-use std::io;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::{io, thread};
 
 use vm_device::dma_mapping::ExternalDmaMapping;
 use vm_memory::{Address, GuestMemoryRegion};
