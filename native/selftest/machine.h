@@ -65,8 +65,8 @@ static inline void relax(void)
 	__asm__ volatile("pause" : : : "memory");
 }
 
-/* Cycles of at least twenty seconds on any processor up to 5 GHz: the bound of every wait for another vCPU. */
-#define PATIENCE_CYCLES (100ull * 1000 * 1000 * 1000)
+/* Cycles of at least a minute on any processor up to 5 GHz: the bound of every wait for another vCPU. */
+#define PATIENCE_CYCLES (300ull * 1000 * 1000 * 1000)
 
 /* Stops this vCPU for good, or until it is started again. */
 _Noreturn void park(void);

@@ -54,7 +54,7 @@ bool vmm_find(struct vmm_paths *paths);
 void vmm_start(struct vmm *vmm, const struct vmm_run *run);
 
 /* The next line of the guest without its end; false at the end of output or after LINE_TIMEOUT_SECONDS. */
-#define LINE_TIMEOUT_SECONDS 60
+#define LINE_TIMEOUT_SECONDS 120
 bool vmm_line(struct vmm *vmm, char *line, size_t size);
 
 /* As vmm_line(), until a line that starts with word. Lines between are handed to seen, which may be null. */
