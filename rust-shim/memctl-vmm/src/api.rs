@@ -33,6 +33,8 @@ pub enum Request {
     Pause,
     /// PUT vm.resume
     Resume,
+    /// PUT vm.reboot
+    Reboot,
     /// PUT vm.snapshot {"destination_url": "file://DIRECTORY"}
     Snapshot(PathBuf),
     /// PUT vm.resize {"desired_ram": BYTES}
@@ -97,6 +99,7 @@ pub fn answer(vm: &mut Vm, request: &Request) -> Response {
             vm.resume();
             Ok(())
         }
+        Request::Reboot => vm.reboot(),
         Request::Snapshot(directory) => vm.snapshot(directory),
         Request::Resize(size) => vm.resize_memory(*size),
         Request::Shutdown => Ok(()),
@@ -196,6 +199,7 @@ fn parse(request: &HttpRequest) -> std::result::Result<Option<Request>, String> 
         ("GET", "vm.dirty-log") => Request::TakeDirtyLog,
         ("PUT", "vm.pause") => Request::Pause,
         ("PUT", "vm.resume") => Request::Resume,
+        ("PUT", "vm.reboot") => Request::Reboot,
         ("PUT", "vm.shutdown" | "vmm.shutdown") => Request::Shutdown,
         ("PUT", "vm.snapshot") => Request::Snapshot(option_list::file_url(
             &body::<SnapshotBody>(request)?.destination_url,

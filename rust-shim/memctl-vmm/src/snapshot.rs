@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::BufReader;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use kvm_bindings::{
@@ -88,11 +89,15 @@ impl VmState {
         })
     }
 
-    /// Puts the state into a new VM.
+    /// Puts KVM's part of the state into a VM whose vCPUs do not run.
     ///
     /// # Errors
     /// KVM refuses, or the VM has another number of vCPUs.
-    pub fn apply(&self, vm: &VmFd, vcpus: &[VcpuFd]) -> Result<()> {
+    pub fn apply<V: Deref<Target = VcpuFd>>(
+        &self,
+        vm: &VmFd,
+        vcpus: impl ExactSizeIterator<Item = V>,
+    ) -> Result<()> {
         if vcpus.len() != self.vcpus.len() {
             return Err(Failure::new(
                 "the snapshot's state and configuration have different numbers of vCPUs",
@@ -109,9 +114,8 @@ impl VmState {
         clock.flags &= !KVM_CLOCK_TSC_STABLE;
         vm.set_clock(&clock).doing("KVM_SET_CLOCK")?;
         vcpus
-            .iter()
             .zip(&self.vcpus)
-            .try_for_each(|(vcpu, state)| state.apply(vcpu))
+            .try_for_each(|(vcpu, state)| state.apply(&vcpu))
     }
 }
 

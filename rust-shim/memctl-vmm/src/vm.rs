@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The virtual machine: KVM's side, guest RAM, devices and vCPUs, put together. Owned by one thread.
 
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::sync::Arc;
 
@@ -33,6 +34,15 @@ const REQUIRED: [(Cap, &str); 6] = [
     (Cap::ExtCpuid, "KVM_CAP_EXT_CPUID"),
 ];
 
+/// What a reset starts again.
+struct PowerOn {
+    kernel: PathBuf,
+    initramfs: Option<PathBuf>,
+    command_line: String,
+    /// The vCPUs at their first instruction.
+    state: VmState,
+}
+
 /// A virtual machine with its vCPU threads. Made paused.
 pub struct Vm {
     fd: Arc<VmFd>,
@@ -44,6 +54,8 @@ pub struct Vm {
     pages: Arc<DevicePages>,
     running: bool,
     dirty_logging: bool,
+    /// None in a restored VM, whose kernel's file is not part of a snapshot.
+    power_on: Option<PowerOn>,
 }
 
 impl Vm {
@@ -94,16 +106,37 @@ impl Vm {
         match &snapshot {
             Some(snapshot) => {
                 snapshot.fill(&mut ram)?;
-                snapshot.state.apply(&fd, &fds)?;
+                snapshot.state.apply(&fd, fds.iter())?;
                 restore_device(machine.device.as_deref(), &snapshot.state)?;
             }
-            None => boot(arguments, &ram, &fds, cpus.boot)?,
+            None => {
+                let entry = load(
+                    arguments.kernel.as_deref(),
+                    arguments.initramfs.as_deref(),
+                    &arguments.cmdline,
+                    &ram,
+                    cpus,
+                )?;
+                let view = ram.view()?;
+                for (index, vcpu) in fds.iter().enumerate() {
+                    boot::set_up_vcpu(&view, vcpu, (index == 0).then_some(entry))?;
+                }
+            }
         }
         let sandbox = Sandbox::new(arguments.seccomp)?;
         let vcpus = (0..cpus.boot)
             .zip(fds)
             .map(|(index, fd)| Vcpu::start(index, fd, Arc::clone(&machine), sandbox, events.clone()))
-            .collect::<Result<_>>()?;
+            .collect::<Result<Vec<_>>>()?;
+        let power_on = match &arguments.kernel {
+            Some(kernel) if snapshot.is_none() => Some(PowerOn {
+                kernel: kernel.clone(),
+                initramfs: arguments.initramfs.clone(),
+                command_line: arguments.cmdline.clone(),
+                state: VmState::capture(&fd, &vcpus, &machine, None)?,
+            }),
+            _ => None,
+        };
         Ok(Self {
             fd,
             cpus,
@@ -114,6 +147,7 @@ impl Vm {
             pages,
             running: false,
             dirty_logging: false,
+            power_on,
         })
     }
 
@@ -158,6 +192,33 @@ impl Vm {
         vcpu::pause(&self.vcpus, &self.machine)
     }
 
+    /// Resets the VM: devices as after power-on, what the guest had set on its memory lifted, the kernel loaded anew and every
+    /// vCPU at its start. RAM keeps what else is in it, as on a machine.
+    ///
+    /// # Errors
+    /// The VM was restored, the kernel's file has gone, or KVM or the plugin refuses.
+    pub fn reboot(&mut self) -> Result<()> {
+        let power_on = self
+            .power_on
+            .as_ref()
+            .ok_or_else(|| Failure::new("a restored VM has no kernel to start again"))?;
+        vcpu::pause(&self.vcpus, &self.machine)?;
+        if let Some(device) = self.machine.device.as_deref() {
+            device.reset().doing("can't reset the memctl device")?;
+        }
+        self.machine.ports.pci().restore(&power_on.state.pci);
+        load(
+            Some(&power_on.kernel),
+            power_on.initramfs.as_deref(),
+            &power_on.command_line,
+            &self.ram,
+            self.cpus,
+        )?;
+        power_on.state.apply(&self.fd, self.vcpus.iter().map(Vcpu::fd))?;
+        self.resume();
+        Ok(())
+    }
+
     /// Hot-plugs or unplugs RAM, while the guest runs.
     ///
     /// # Errors
@@ -170,7 +231,7 @@ impl Vm {
     ///
     /// # Errors
     /// The VM is running or has hot-plugged RAM, or the folder can't be written.
-    pub fn snapshot(&self, directory: &std::path::Path) -> Result<()> {
+    pub fn snapshot(&self, directory: &Path) -> Result<()> {
         if self.running {
             return Err(Failure::new("a running VM can't be saved: pause it first"));
         }
@@ -272,25 +333,23 @@ fn make_vcpus(kvm: &Kvm, vm: &VmFd, count: u8) -> Result<Vec<kvm_ioctls::VcpuFd>
         .collect()
 }
 
-fn boot(arguments: &Arguments, ram: &GuestRam, vcpus: &[kvm_ioctls::VcpuFd], count: u8) -> Result<()> {
-    let kernel = arguments
-        .kernel
-        .as_deref()
-        .ok_or_else(|| Failure::new("--kernel is needed"))?;
+fn load(
+    kernel: Option<&Path>,
+    initramfs: Option<&Path>,
+    command_line: &str,
+    ram: &GuestRam,
+    cpus: CpusConfig,
+) -> Result<boot::Entry> {
+    let kernel = kernel.ok_or_else(|| Failure::new("--kernel is needed"))?;
     let ranges: Vec<_> = ram.regions().iter().map(|region| region.range()).collect();
-    let view = ram.view()?;
     let payload = Payload {
         kernel,
-        initramfs: arguments.initramfs.as_deref(),
-        command_line: &arguments.cmdline,
-        vcpus: count,
+        initramfs,
+        command_line,
+        vcpus: cpus.boot,
         ram: &ranges,
     };
-    let entry = boot::load(&view, &payload)?;
-    for (index, vcpu) in vcpus.iter().enumerate() {
-        boot::set_up_vcpu(&view, vcpu, (index == 0).then_some(entry))?;
-    }
-    Ok(())
+    boot::load(&ram.view()?, &payload)
 }
 
 fn restore_device(device: Option<&Device>, state: &VmState) -> Result<()> {
