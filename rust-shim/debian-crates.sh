@@ -54,9 +54,10 @@ debian_mirror() {
 fetch_from_debian() {
 	local work=$1 mirror packages name
 	shift
-	if ! command -v apt-get dpkg-deb >/dev/null; then
-		die "the crate registry does not answer, and this is no Debian machine that could fetch its crates instead"
-	fi
+	for name in apt-get dpkg-deb; do
+		command -v "$name" >/dev/null ||
+			die "the crate registry does not answer, and without $name its crates can't come from Debian instead"
+	done
 	mirror=$(debian_mirror)
 	[ -n "$mirror" ] || die "the crate registry does not answer, and apt knows no Debian mirror (run: apt-get update)"
 	[ -r "$keyring" ] || die "the crate registry does not answer, and $keyring is missing (package debian-archive-keyring)"
