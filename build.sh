@@ -96,11 +96,14 @@ choose_framework() {
     return 1
 }
 
+# put FILE...: new files in out/, not new bytes in old ones, which a running VMM may have mapped.
+put() { install -t "$OUT" "$@"; }
+
 build_plugin() {
     log "libmemctl.so"
     choose_framework
     dotnet publish src/Memctl.Plugin -c Release -f "$MemctlFrameworks" -r "$RID" -o "$OUT/plugin" -v quiet
-    cp "$OUT/plugin/libmemctl.so" native/include/memctl_plugin.h "$OUT/"
+    put "$OUT/plugin/libmemctl.so" native/include/memctl_plugin.h
 }
 
 build_all() {
@@ -110,7 +113,7 @@ build_all() {
     log "memctl-vmm"
     rust-shim/debian-crates.sh
     run_cargo build --release --quiet -p memctl-vmm
-    cp rust-shim/target/release/memctl-vmm "$OUT/"
+    put rust-shim/target/release/memctl-vmm
     log "selftest.elf"
     make -s -C native/selftest OUT="$OUT"
 }

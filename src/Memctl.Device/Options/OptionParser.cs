@@ -15,6 +15,12 @@ public static class OptionParser
     /// <exception cref="DeviceException">A key or a value is wrong; the message is one sentence for the operator.</exception>
     public static DeviceOptions Parse(string text)
     {
+        // They would be echoed in a message, where a NUL ends what a C caller sees.
+        if (text.Any(char.IsControl))
+        {
+            throw Wrong("memctl options hold a control character.");
+        }
+
         var options = new DeviceOptions();
         FunctionSet allowed = FunctionSet.All;
         FunctionSet denied = FunctionSet.None;
