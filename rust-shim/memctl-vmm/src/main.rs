@@ -28,7 +28,8 @@ mod vcpu;
 mod vcpu_state;
 mod vm;
 
-use std::process::ExitCode;
+use std::panic;
+use std::process::{self, ExitCode};
 
 use clap::Parser;
 use memctl_shim::Plugin;
@@ -44,6 +45,7 @@ const GUEST_FAILED: u8 = 4;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     start_log(arguments.verbosity);
+    end_with_a_panic();
     // Before any thread, signal handler or sandbox of ours: loading starts the plugin's runtime.
     let plugin = arguments
         .memctl
@@ -69,6 +71,15 @@ fn run(arguments: &Arguments, plugin: Option<&Plugin>) -> Result<u8> {
     vcpu::own_the_kick_signal()?;
     let _terminal = serial::RawTerminal::new(&arguments.serial);
     control::run(arguments, plugin)
+}
+
+/// A VM that has lost a vCPU thread to a panic would hang; it ends instead, whatever profile this was compiled with.
+fn end_with_a_panic() {
+    let report = panic::take_hook();
+    panic::set_hook(Box::new(move |what| {
+        report(what);
+        process::abort();
+    }));
 }
 
 fn start_log(verbosity: u8) {

@@ -8,8 +8,8 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use kvm_bindings::{
-    kvm_clock_data, kvm_irqchip, kvm_pit_state2, KVM_CLOCK_TSC_STABLE, KVM_IRQCHIP_IOAPIC,
-    KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE,
+    kvm_clock_data, kvm_irqchip, kvm_pit_state2, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_MASTER,
+    KVM_IRQCHIP_PIC_SLAVE,
 };
 use kvm_ioctls::{VcpuFd, VmFd};
 use memctl_shim::Device;
@@ -110,8 +110,9 @@ impl VmState {
             vm.set_pit2(timer).doing("KVM_SET_PIT2")?;
         }
         let mut clock = self.clock;
-        // What KVM told about the clock's source is not taken back by all kernels.
-        clock.flags &= !KVM_CLOCK_TSC_STABLE;
+        // With KVM_CLOCK_REALTIME in it, the guest's clock would jump by the time that the snapshot lay on disk, and its
+        // watchdogs would bark.
+        clock.flags = 0;
         vm.set_clock(&clock).doing("KVM_SET_CLOCK")?;
         vcpus
             .zip(&self.vcpus)
