@@ -4,9 +4,9 @@
 //! checks every answer itself; the effects are read from the host.
 
 mod client;
+mod proc_files;
 mod process;
 mod rehearsals;
-mod smaps;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};

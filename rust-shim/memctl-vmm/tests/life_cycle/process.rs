@@ -31,6 +31,7 @@ pub struct Vmm {
 impl Vmm {
     /// Starts the VMM with an API socket in `scratch`; everything else comes from `arguments`.
     pub fn start(build: &Build, scratch: &Path, name: &str, arguments: &[&str]) -> Self {
+        std::fs::create_dir_all(scratch).unwrap();
         let socket = scratch.join(name);
         let mut child = Command::new(env!("CARGO_BIN_EXE_memctl-vmm"))
             .args(["--serial", "tty", "--console", "off"])

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::proc_files::{self, Mapping};
 use crate::process::Vmm;
-use crate::smaps::{self, Mapping};
 use crate::{Build, Rehearsal};
 
 const MIB: u64 = 1 << 20;
@@ -31,6 +31,7 @@ pub const ALL: &[(&str, Rehearsal)] = &[
     ),
     ("what the device changes is in the dirty log", dirty_log),
     ("a paused guest makes no request", pause),
+    ("vCPU threads, and they alone, are in the sandbox", sandbox),
     ("a reset forgets channels and lifts what the guest set", reboot),
     (
         "a guest that touches what it closed ends the VMM with a sentence",
@@ -171,7 +172,7 @@ fn hotplug_under_load(build: &Build, scratch: &Path) {
         vmm.put("vm.resize", &format!(r#"{{"desired_ram":{}}}"#, 64 * MIB));
         let host = plugged["host_address"].as_u64().unwrap();
         assert_eq!(
-            smaps::mappings(vmm.pid(), host, 128 * MIB),
+            proc_files::mappings(vmm.pid(), host, 128 * MIB),
             [],
             "unplugged RAM is given back to the host"
         );
@@ -285,6 +286,30 @@ fn pause(build: &Build, scratch: &Path) {
     vmm.end();
 }
 
+fn sandbox(build: &Build, scratch: &Path) {
+    for (option, mode) in [("true", "2"), ("log", "2"), ("false", "0")] {
+        let arguments = ["--memory", "size=64M", "--seccomp", option];
+        let mut vmm = Vmm::boot(build, &scratch.join(option), "mode=hold", &arguments);
+        vmm.line("load begin");
+        vmm.go_on();
+        vmm.until_counted("requests_DONTNEED", 2);
+        let modes = proc_files::seccomp_modes(vmm.pid());
+        // KVM's own worker is made by the first vCPU that runs and never leaves the kernel.
+        for (thread, found) in modes.iter().filter(|(thread, _)| !thread.starts_with("kvm-")) {
+            let expected = if thread.starts_with("vcpu") { mode } else { "0" };
+            assert_eq!(found, expected, "{thread} with --seccomp {option}");
+        }
+        assert_eq!(
+            modes
+                .iter()
+                .filter(|(thread, _)| thread.starts_with("vcpu"))
+                .count(),
+            2
+        );
+        vmm.shut_down();
+    }
+}
+
 fn reboot(build: &Build, scratch: &Path) {
     let mut vmm = Vmm::boot(build, scratch, "mode=steps", &["--memory", "size=256M,thp=off"]);
     go_on_behind(&mut vmm, "MPROTECT_NONE");
@@ -358,7 +383,7 @@ fn attributes(vmm: &Vmm) -> Vec<Mapping> {
         region["length"].as_u64().unwrap(),
     );
     let mut joined: Vec<Mapping> = Vec::new();
-    for mut mapping in smaps::mappings(vmm.pid(), start, length) {
+    for mut mapping in proc_files::mappings(vmm.pid(), start, length) {
         mapping.flags.retain(|flag| ["lo", "dd"].contains(&flag.as_str()));
         match joined.last_mut() {
             Some(last) if last.protection == mapping.protection && last.flags == mapping.flags => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the kernel tells about a process's mappings.
+//! What the kernel tells about a process: its mappings, and the sandboxes of its threads.
 
 /// A mapping of another process, cut to a range.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,4 +46,19 @@ fn range(word: &str) -> Option<(u64, u64)> {
         u64::from_str_radix(low, 16).ok()?,
         u64::from_str_radix(high, 16).ok()?,
     ))
+}
+
+/// The name and the seccomp mode of every thread: 0 is none, 2 a filter.
+pub fn seccomp_modes(pid: u32) -> Vec<(String, String)> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    threads
+        .map(|thread| {
+            let status = std::fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+            let field = |name: &str| {
+                let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+                line[name.len()..].trim().to_owned()
+            };
+            (field("Name:"), field("Seccomp:"))
+        })
+        .collect()
 }
