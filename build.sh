@@ -127,7 +127,7 @@ check() {
 
 lint() {
     check "C#: dotnet format finds nothing" dotnet format MemctlPlugin.sln --verify-no-changes
-    check "Rust: rustfmt finds nothing" cargo fmt --manifest-path rust-shim/Cargo.toml --check
+    check "Rust: rustfmt finds nothing" cargo fmt --all --manifest-path rust-shim/Cargo.toml --check
     check "Rust: clippy finds nothing" run_cargo clippy --quiet --all-targets -- -D warnings
     check "C: the header compiles as C11" gcc -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only native/include/memctl_plugin.h
     check "C: the header compiles as C++17" \
