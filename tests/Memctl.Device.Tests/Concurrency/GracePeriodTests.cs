@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Memctl.Device.Tests.Guest;
 
 namespace Memctl.Device.Tests.Concurrency;
@@ -7,6 +8,9 @@ public sealed class GracePeriodTests
 {
     /// <summary>How long a call must be seen not to return. A longer wait finds no more: what it waits for is already set up.</summary>
     private static readonly TimeSpan _held = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>How long two threads run against each other for a window of a few instructions.</summary>
+    private static readonly TimeSpan _raced = TimeSpan.FromSeconds(3);
 
     /// <summary>What takes something away from requests, and so waits for those in progress.</summary>
     private static readonly Dictionary<string, Action<TestGuest>> _control = new()
@@ -111,28 +115,32 @@ public sealed class GracePeriodTests
         quiet.AsSpan().Fill(0xC7);
         bool stop = false;
         ulong[] buffers = [TestGuest.Far, TestGuest.Far + 512];
-        var stream = Worker.Start(() =>
-        {
-            while (!Volatile.Read(ref stop))
+        Worker[] streams =
+        [
+            .. Enumerable.Range(0, 3).Select(_ => Worker.Start(() =>
             {
-                guest.Command(TestGuest.ChannelCommand(0));
-            }
-        });
+                while (!Volatile.Read(ref stop))
+                {
+                    guest.Command(TestGuest.ChannelCommand(0));
+                }
+            })),
+        ];
 
-        for (int round = 0; round < 3000; round++)
+        var watch = Stopwatch.StartNew();
+        for (int round = 0; round < 3000 || watch.Elapsed < _raced; round++)
         {
             guest.Command(Wire.RESET);
             ulong host = TestGuest.HostOf(buffers[round % 2]);
             guest.Memory.Poke(host, quiet);
             guest.Register(buffers[round % 2]);
-            Thread.SpinWait(50);
+            Thread.SpinWait(round % 200);
             byte[] before = guest.Memory.Peek(host, 32);
             Assert.True(before.AsSpan().SequenceEqual(quiet), $"round {round}: a request of the last connection was served.");
             guest.Command(Wire.READY);
         }
 
         Volatile.Write(ref stop, true);
-        stream.Finish();
+        Array.ForEach(streams, stream => stream.Finish());
     }
 
     [Fact]

@@ -25,7 +25,10 @@ public sealed class MappingBudgetTests
         for (ulong page = 1; page < Pages - 1; page += 2)
         {
             Assert.Equal(0, guest.Request(splits, page, 1));
+
+            // Both neighbours get an anon_vma each, and different ones if the region was not made ready.
             guest.Ram.Bytes((nuint)((page - 1) * Wire.Page), 1)[0] = 1;
+            guest.Ram.Bytes((nuint)((page + 1) * Wire.Page), 1)[0] = 1;
             Assert.Equal(0, guest.Request(merges, page, 1));
         }
 
