@@ -123,6 +123,8 @@ static int memctl_reporting_enable(struct memctl_device *mdev)
 
 	if (!IS_ENABLED(CONFIG_PAGE_REPORTING))
 		return -EOPNOTSUPP;
+	if (report_order >= BITS_PER_LONG - PAGE_SHIFT)
+		return -EINVAL;
 	/* The kernel expects its own pattern in free pages; the host's is another. */
 	if (want_init_on_free() || page_poisoning_enabled_static())
 		return -EOPNOTSUPP;
