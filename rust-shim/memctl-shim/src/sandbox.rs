@@ -74,6 +74,16 @@ pub const REQUIRED_SYSCALLS: &[Syscall] = &[
         libc::SYS_sched_yield,
         "a short wait before the long one",
     ),
+    any(
+        "clock_nanosleep",
+        libc::SYS_clock_nanosleep,
+        "the same under load, between tries",
+    ),
+    any(
+        "clock_gettime",
+        libc::SYS_clock_gettime,
+        "the time, where the kernel's clock source keeps it out of the vDSO",
+    ),
     any("gettid", libc::SYS_gettid, "first call of a thread"),
     any(
         "sched_getaffinity",
