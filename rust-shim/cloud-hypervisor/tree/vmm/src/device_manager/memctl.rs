@@ -25,6 +25,8 @@ pub(super) struct Memctl(Arc<Mutex<Attached>>);
 #[derive(Default)]
 struct Attached {
     device: Option<(String, Arc<Backend>)>,
+    /// Whether RAM that is hot-plugged will be advised mergeable. Taken once: whoever plugs it holds the configuration.
+    mergeable: bool,
     /// Ids of devices that have guest RAM pinned, or are about to.
     pinning: BTreeSet<String>,
     /// What is discarded would come back with the bytes of the snapshot.
@@ -79,14 +81,11 @@ impl Memctl {
     }
 
     /// Gives the device memory that was hot-plugged.
-    pub(super) fn add_mapping(
-        &self,
-        mapping: &Arc<GuestRegionMmap>,
-        config: &VmConfig,
-    ) -> DeviceManagerResult<()> {
-        match &self.0.lock().unwrap().device {
+    pub(super) fn add_mapping(&self, mapping: &Arc<GuestRegionMmap>) -> DeviceManagerResult<()> {
+        let attached = self.0.lock().unwrap();
+        match &attached.device {
             Some((_, backend)) => backend
-                .add_mapping(mapping, config.memory.mergeable)
+                .add_mapping(mapping, attached.mergeable)
                 .map_err(DeviceManagerError::Memctl),
             None => Ok(()),
         }
@@ -154,6 +153,7 @@ impl DeviceManager {
 
         let mut attached = self.memctl.0.lock().unwrap();
         attached.device = Some((id, Arc::clone(&backend)));
+        attached.mergeable = config.memory.mergeable;
         attached.served_by_uffd = self.memory_manager.lock().unwrap().served_by_uffd();
         attached.settle().map_err(DeviceManagerError::Memctl)?;
         drop(attached);

@@ -9,7 +9,9 @@ use memctl_shim::sandbox::{REQUIRED_SYSCALLS, Syscall};
 use pci::{PciDevice, PciDeviceError};
 use seccompiler::SeccompCmpOp::Eq;
 use seccompiler::{SeccompCmpArgLen, SeccompCondition, SeccompRule};
-use vm_allocator::{AddressAllocator, GsiApic, SystemAllocator};
+#[cfg(target_arch = "x86_64")]
+use vm_allocator::GsiApic;
+use vm_allocator::{AddressAllocator, SystemAllocator};
 use vm_device::{BusDeviceSync, PciBarType, Resource};
 use vm_memory::{GuestAddress, GuestMemoryAtomic, MmapRegion};
 use vm_migration::{Pausable, Snapshot, Snapshottable};
@@ -178,7 +180,15 @@ struct Allocators {
 
 fn allocators() -> Allocators {
     Allocators {
-        system: SystemAllocator::new(GuestAddress(0), 0x1_0000, vec![GsiApic::new(5, 19)]).unwrap(),
+        system: SystemAllocator::new(
+            GuestAddress(0),
+            0x1_0000,
+            GuestAddress(0xf000_0000),
+            0x10_0000,
+            #[cfg(target_arch = "x86_64")]
+            &[GsiApic::new(5, 19)],
+        )
+        .unwrap(),
         mmio32: AddressAllocator::new(GuestAddress(0xc000_0000), 0x100_0000).unwrap(),
         mmio64: AddressAllocator::new(GuestAddress(0x10_0000_0000), 0x100_0000).unwrap(),
     }
