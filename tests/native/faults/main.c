@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "faults.h"
+
+#include "guest_copy.h"
+#include "tap.h"
+
+int main(void)
+{
+	struct guest guest;
+
+	plugin_load();
+	guest_copy_install();
+	guest = guest_start("", 1);
+	guest_ask(&guest, CODE_NONE, GUEST_BASE + PAGE, PAGE);
+	tap_check(host_calls(CALL_MPROTECT) > 0, "the library's host calls come by here");
+	guest_end(&guest);
+	test_host_calls();
+	test_callbacks();
+	test_hostile_guest();
+	test_many_devices();
+	return tap_finish() ? 0 : 1;
+}
