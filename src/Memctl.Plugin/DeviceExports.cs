@@ -187,7 +187,10 @@ internal static unsafe class DeviceExports
     {
         var seams = new Host(host);
         var provider = new HostLoggerProvider(host);
-        var logging = new LoggerFactory([provider], new LoggerFilterOptions { MinLevel = provider.Least });
+        var logging = new LoggerFactory([], new LoggerFilterOptions { MinLevel = provider.Least });
+
+        // Not by the constructor: a factory disposes only of providers that were added so.
+        logging.AddProvider(provider);
         var device = new MemctlDevice(
             options, (ulong)Environment.SystemPageSize, new LinuxHostCalls(), seams, seams.HasDirtyLog ? seams : null,
             logging.CreateLogger("memctl"), TimeProvider.System);
