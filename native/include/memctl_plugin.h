@@ -15,7 +15,8 @@
  * Threads. Every function may be called from any thread. mmio_read(), mmio_write() and last_error() take no
  * lock that a call on another channel takes, save for requests that change attributes of mappings (the kernel
  * serialises those too). The other functions are serialised inside, for each device, and may run while requests
- * do. No function may be called from inside a callback.
+ * do. No function may be called from inside a callback. A thread's first call unblocks SIGRTMIN in it, and a garbage
+ * collection sends that signal to threads inside the library: keep a handler for it installed, or ignore it.
  *
  * Errors. A function that can fail returns a memctl_status; last_error() then holds one sentence for the
  * calling thread. What a guest gets wrong is answered to the guest and is MEMCTL_OK or MEMCTL_IGNORED_ACCESS here.
