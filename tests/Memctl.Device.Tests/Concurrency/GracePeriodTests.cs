@@ -9,7 +9,7 @@ public sealed class GracePeriodTests
     /// <summary>How long a call must be seen not to return. A longer wait finds no more: what it waits for is already set up.</summary>
     private static readonly TimeSpan _held = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>How long two threads run against each other for a window of a few instructions.</summary>
+    /// <summary>How long threads run against each other for a window of a few instructions.</summary>
     private static readonly TimeSpan _raced = TimeSpan.FromSeconds(3);
 
     /// <summary>What takes something away from requests, and so waits for those in progress.</summary>
@@ -117,7 +117,7 @@ public sealed class GracePeriodTests
         ulong[] buffers = [TestGuest.Far, TestGuest.Far + 512];
         Worker[] streams =
         [
-            .. Enumerable.Range(0, 3).Select(_ => Worker.Start(() =>
+            .. Enumerable.Range(0, 8).Select(_ => Worker.Start(() =>
             {
                 while (!Volatile.Read(ref stop))
                 {

@@ -206,7 +206,10 @@ public sealed class StressTests(ITestOutputHelper output)
                 _host.NoDiscards = false;
                 _device.InhibitDiscard(false);
             });
-            Assert.True(_device.Counters().Single(counter => counter.Name == "splits").Value <= 12);
+
+            // The budget, and two for each region that was unplugged out of the middle of a run.
+            ulong splits = _device.Counters().Single(counter => counter.Name == "splits").Value;
+            Assert.True(splits <= 12 + (2 * (StressHost.Slots - 2)), $"{splits} splits");
             Thread.SpinWait(random.Next(0, 20_000));
         }
     }
