@@ -31,7 +31,9 @@ mod memctl {
     }
 
     fn guest() -> Guest {
-        Guest::new(Box::new(UbuntuDiskConfig::new(JAMMY_IMAGE_NAME.to_string())))
+        Guest::new(Box::new(UbuntuDiskConfig::new(
+            JAMMY_IMAGE_NAME.to_string(),
+        )))
     }
 
     fn spawn(guest: &Guest, api_socket: &str, memory: &str) -> Child {
@@ -157,7 +159,10 @@ mod memctl {
                 "protect w",
                 "protect rw",
             ] {
-                assert!(memctl(&guest, &format!("{command} {}", range(0))), "{command}");
+                assert!(
+                    memctl(&guest, &format!("{command} {}", range(0))),
+                    "{command}"
+                );
             }
             // EINVAL on private memory, and where the host's kernel can't name mappings: an answer all the same.
             memctl(&guest, &format!("remove {}", range(0)));
@@ -187,8 +192,16 @@ mod memctl {
             // The first plugged DIMM starts at 4 GiB.
             let plugged = "nodump -r 0x100000000+0x10000";
             assert!(!memctl(&guest, plugged));
-            assert!(resize_command(&api_socket, None, Some(1280 << 20), None, None));
-            assert!(wait_until(Duration::from_secs(30), || memctl(&guest, plugged)));
+            assert!(resize_command(
+                &api_socket,
+                None,
+                Some(1280 << 20),
+                None,
+                None
+            ));
+            assert!(wait_until(Duration::from_secs(30), || memctl(
+                &guest, plugged
+            )));
         });
         finish(result, child);
     }
@@ -252,7 +265,12 @@ mod memctl {
             ));
         });
         if result.is_err() {
-            print_and_panic(source, destination, None, "Error occurred during live-migration");
+            print_and_panic(
+                source,
+                destination,
+                None,
+                "Error occurred during live-migration",
+            );
         }
         assert!(wait_until(Duration::from_secs(30), || matches!(
             source.try_wait(),

@@ -132,7 +132,7 @@ impl DeviceManager {
         let guest_memory = self.memory_manager.lock().unwrap().guest_memory();
         let backend =
             Arc::new(Backend::new(memctl, guest_memory).map_err(DeviceManagerError::Memctl)?);
-        self.add_memory_to(&backend, &config, pci_device_bdf.into())?;
+        self.add_memory_to(&backend, &config)?;
 
         let own_snapshot = snapshot_from_id(snapshot, &id);
         if snapshot.is_some() && own_snapshot.is_none() {
@@ -167,12 +167,7 @@ impl DeviceManager {
         )
     }
 
-    fn add_memory_to(
-        &self,
-        backend: &Arc<Backend>,
-        config: &VmConfig,
-        handler_id: u32,
-    ) -> DeviceManagerResult<()> {
+    fn add_memory_to(&self, backend: &Arc<Backend>, config: &VmConfig) -> DeviceManagerResult<()> {
         let mut virtio_mem_regions = Vec::new();
         for (id, zone) in self.memory_manager.lock().unwrap().memory_zones() {
             let mergeable = zone_is_mergeable(config, id);
@@ -197,10 +192,7 @@ impl DeviceManager {
             virtio_mem
                 .lock()
                 .unwrap()
-                .add_dma_mapping_handler(
-                    VirtioMemMappingSource::Device(handler_id),
-                    Arc::clone(&blocks),
-                )
+                .add_dma_mapping_handler(VirtioMemMappingSource::Memctl, Arc::clone(&blocks))
                 .map_err(DeviceManagerError::AddDmaMappingHandlerVirtioMem)?;
         }
         Ok(())

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Guest RAM that comes and goes block by block.
 //!
-//! virtio-mem tells its DMA mapping handlers of each block that the guest plugs or unplugs, on the thread of the
-//! virtio-mem device, whose filter allows less than the plugin may need. So the work is handed to a
-//! thread of our own, which is a child of the vmm thread and carries its filter.
+//! virtio-mem tells its DMA mapping handlers of each block that the guest plugs or unplugs, and this one once more, before
+//! the block is discarded. It does so on the thread of the virtio-mem device, whose filter allows less than the plugin may
+//! need. So the work is handed to a thread of our own, which is a child of the vmm thread and carries its filter.
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
