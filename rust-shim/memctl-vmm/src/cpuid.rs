@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What CPUID tells a vCPU: all that KVM supports, in a topology of one socket with one thread per core.
+//! What CPUID tells a vCPU: all that KVM supports and a snapshot keeps, in a topology of one socket with one thread per core.
 
 use kvm_bindings::{kvm_cpuid_entry2, CpuId, KVM_MAX_CPUID_ENTRIES};
 use kvm_ioctls::{Cap, Kvm};
@@ -11,6 +11,10 @@ const LEAF_CACHES: u32 = 0x4;
 const LEAVES_TOPOLOGY: [u32; 2] = [0xb, 0x1f];
 const LEAF_AMD_SIZES: u32 = 0x8000_0008;
 const LEAF_AMD_TOPOLOGY: u32 = 0x8000_001e;
+const LEAF_KVM_FEATURES: u32 = 0x4000_0001;
+/// KVM_FEATURE_PV_UNHALT: a processor that waits for a spin lock halts, and is woken by a hypercall. A wake-up that comes
+/// just before the halt is in no state that KVM hands out, so that a snapshot could lose it and the processor would sleep for ever.
+const EAX_PV_UNHALT: u32 = 1 << 7;
 const ECX_TSC_DEADLINE: u32 = 1 << 24;
 const ECX_HYPERVISOR: u32 = 1 << 31;
 const EDX_MULTIPLE_PROCESSORS: u32 = 1 << 28;
@@ -42,12 +46,12 @@ pub fn supported(kvm: &Kvm) -> Result<CpuId> {
 pub fn of_vcpu(supported: &CpuId, index: u8, count: u8) -> CpuId {
     let mut cpuid = supported.clone();
     for entry in cpuid.as_mut_slice() {
-        place_in_topology(entry, u32::from(index), u32::from(count));
+        adapt(entry, u32::from(index), u32::from(count));
     }
     cpuid
 }
 
-fn place_in_topology(entry: &mut kvm_cpuid_entry2, index: u32, count: u32) {
+fn adapt(entry: &mut kvm_cpuid_entry2, index: u32, count: u32) {
     match entry.function {
         LEAF_FEATURES => {
             entry.ebx = entry.ebx & 0xffff | count << 16 | index << 24;
@@ -69,6 +73,7 @@ fn place_in_topology(entry: &mut kvm_cpuid_entry2, index: u32, count: u32) {
             };
             entry.edx = index;
         }
+        LEAF_KVM_FEATURES => entry.eax &= !EAX_PV_UNHALT,
         LEAF_AMD_SIZES => entry.ecx = apic_id_bits(count) << 12 | (count - 1),
         LEAF_AMD_TOPOLOGY => {
             entry.eax = index;
@@ -95,7 +100,7 @@ mod tests {
             ebx: 0x0100_0800,
             ..Default::default()
         };
-        place_in_topology(&mut entry, vcpu, count);
+        adapt(&mut entry, vcpu, count);
         entry
     }
 
@@ -115,6 +120,17 @@ mod tests {
         let cores = placed(0xb, 1, 0, 4);
         assert_eq!((cores.eax, cores.ebx, cores.ecx), (2, 4, 0x201));
         assert_eq!(placed(LEAF_AMD_SIZES, 0, 0, 3).ecx, 2 << 12 | 2);
+    }
+
+    #[test]
+    fn what_a_snapshot_could_lose_is_not_offered() {
+        let mut entry = kvm_cpuid_entry2 {
+            function: LEAF_KVM_FEATURES,
+            eax: u32::MAX,
+            ..Default::default()
+        };
+        adapt(&mut entry, 0, 1);
+        assert_eq!(entry.eax, !EAX_PV_UNHALT);
     }
 
     #[test]
