@@ -33,7 +33,14 @@ public sealed class GuestLogLimit(int linesPerMinute, TimeProvider clock)
         }
 
         long total = Volatile.Read(ref _suppressed);
-        suppressed = total - Interlocked.Exchange(ref _reported, total);
+        long reported = Volatile.Read(ref _reported);
+        while (total > reported)
+        {
+            long seen = Interlocked.CompareExchange(ref _reported, total, reported);
+            suppressed = seen == reported ? total - reported : 0;
+            reported = seen == reported ? total : seen;
+        }
+
         return true;
     }
 }
