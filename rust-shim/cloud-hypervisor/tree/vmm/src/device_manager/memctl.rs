@@ -209,3 +209,41 @@ fn zone_is_mergeable(config: &VmConfig, id: &str) -> bool {
         .find(|zone| zone.id == id)
         .map_or(config.memory.mergeable, |zone| zone.mergeable)
 }
+
+#[cfg(test)]
+mod unit_tests {
+    use super::*;
+    use crate::memctl::unit_tests::backend;
+
+    fn is_inhibited(backend: &Backend) -> bool {
+        backend.counters().unwrap()["discard_inhibited"].0 == 1
+    }
+
+    #[test]
+    fn discards_are_forbidden_while_a_device_pins_memory() {
+        let Some(backend) = backend() else { return };
+        let tree = Arc::new(Mutex::new(DeviceTree::new()));
+        let memctl = Memctl::default();
+        // Devices of the boot configuration are made before memctl is.
+        let boot = memctl.pin("vfio0", &tree).unwrap();
+        let node = DeviceNode::new("vfio0".to_owned(), None);
+        tree.lock().unwrap().insert("vfio0".to_owned(), node);
+        drop(boot);
+        {
+            let mut attached = memctl.0.lock().unwrap();
+            attached.device = Some(("mem".to_owned(), Arc::clone(&backend)));
+            attached.settle().unwrap();
+        }
+        assert!(is_inhibited(&backend));
+
+        tree.lock().unwrap().remove("vfio0");
+        memctl.forget_unpinned(&tree);
+        assert!(!is_inhibited(&backend));
+
+        // One that is plugged and fails.
+        let plugged = memctl.pin("vfio1", &tree).unwrap();
+        assert!(is_inhibited(&backend));
+        drop(plugged);
+        assert!(!is_inhibited(&backend));
+    }
+}

@@ -10,7 +10,7 @@ mod pci_device;
 mod plugin;
 mod sandbox;
 #[cfg(test)]
-mod unit_tests;
+pub(crate) mod unit_tests;
 mod virtio_mem;
 
 use std::io;

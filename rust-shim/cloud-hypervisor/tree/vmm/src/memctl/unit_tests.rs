@@ -210,7 +210,7 @@ fn allocate(
     Ok(bars[0].addr())
 }
 
-fn backend() -> Option<Arc<Backend>> {
+pub(crate) fn backend() -> Option<Arc<Backend>> {
     let Some(plugin) = env::var_os("MEMCTL_PLUGIN") else {
         eprintln!("skipped: MEMCTL_PLUGIN names no plugin");
         return None;
