@@ -320,9 +320,8 @@ fn reboot(build: &Build, scratch: &Path) {
     // The guest starts again from its first line, and finds the device Disconnected and its memory open.
     vmm.line("# memctl selftest");
     assert_eq!(attributes(&vmm).len(), 1);
-    vmm.line("ok 14");
-    assert!(vmm.counter("requests_INFO") >= requests, "counters go on");
     go_on_behind(&mut vmm, "MPROTECT_NONE");
+    assert!(vmm.counter("requests_INFO") > requests, "counters go on");
     vmm.shut_down();
 }
 
