@@ -11,6 +11,11 @@ export VMM=${VMM:-$repository/out/memctl-vmm}
 export PLUGIN=${PLUGIN:-$repository/out/libmemctl.so}
 export VMM_FLAGS=${VMM_FLAGS:-}
 
+# lanes MATRIX: the names of its lanes
+lanes() {
+	awk '/^[^#]/ { print $1 }' "$1" | sort -u
+}
+
 # vmm_command KERNEL TESTS VCPUS MEMORY: the VMM's command line, as shell words
 vmm_command() {
 	printf '%q ' "$VMM" --kernel "$IMAGES/vmlinuz-$1" \

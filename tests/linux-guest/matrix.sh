@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# matrix.sh MATRIX: runs the guests that MATRIX lists (see matrix.txt) on this
-# machine's /dev/kvm and prints their TAP lines, without numbers and mixed as
+# matrix.sh MATRIX [LANE]...: runs the guests that MATRIX lists (see matrix.txt),
+# those of all lanes or of the named ones, on this machine's /dev/kvm and prints their TAP lines, without numbers and mixed as
 # they come. What else guests and VMM say goes to a file for each in LOGS, a
 # folder named in the environment.
 set -euo pipefail
@@ -11,6 +11,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/linux-guest/kvm.sh
 . "$here/kvm.sh"
 matrix=$1
+shift
 huge_page_mib=2
 
 vmm_memory() { # BACKING MIB
@@ -54,8 +55,9 @@ run_lane() {
 
 mkdir -p "$LOGS"
 reserved=$(cat /proc/sys/vm/nr_hugepages)
-lanes=$(awk '/^[^#]/ { print $1 }' "$matrix" | sort -u)
-for lane in $lanes; do
+# shellcheck disable=SC2046 # words
+[ $# -gt 0 ] || set -- $(lanes "$matrix")
+for lane; do
 	run_lane "$lane" &
 done
 wait
