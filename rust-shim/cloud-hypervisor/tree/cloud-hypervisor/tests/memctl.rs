@@ -14,7 +14,7 @@ mod memctl {
     use std::path::Path;
     use std::process::Child;
     use std::time::Duration;
-    use std::{env, fs, panic};
+    use std::{env, fs, panic, thread};
 
     use test_infra::*;
 
@@ -38,7 +38,7 @@ mod memctl {
 
     fn spawn(guest: &Guest, api_socket: &str, memory: &str) -> Child {
         let kernel = direct_kernel_boot_path();
-        // The comma-free form of reserving memory; '$' is not special here.
+        // RAM that the guest's kernel is told to keep away from.
         let cmdline = format!("{DIRECT_KERNEL_BOOT_CMDLINE} memmap=64M${RESERVED:#x}");
         GuestCommand::new(guest)
             .args(["--api-socket", api_socket])
@@ -127,7 +127,7 @@ mod memctl {
         assert!(locked >= PAGES / KIB, "{locked} KiB");
     }
 
-    fn finish(result: std::thread::Result<()>, mut child: Child) {
+    fn finish(result: thread::Result<()>, mut child: Child) {
         kill_child(&mut child);
         let output = child.wait_with_output().unwrap();
         handle_child_output(result, &output);
