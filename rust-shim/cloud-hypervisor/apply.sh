@@ -45,4 +45,7 @@ mkdir -p "$tree/memctl-shim/src"
 cp "$shim"/src/*.rs "$tree/memctl-shim/src/"
 cp "$here/../rustfmt.toml" "$tree/memctl-shim/"
 patch --quiet --strip=1 --fuzz=0 --no-backup-if-mismatch --directory="$tree" < "$patch"
+# Where the new package comes from is where the others do.
+source=$(grep -m 1 '^source = "registry' "$tree/Cargo.lock")
+sed -i "/^name = \"libloading\"/{n;s|\$|\n$source|}" "$tree/Cargo.lock"
 echo "apply.sh: $tree has the memctl device; build it with --features memctl"
