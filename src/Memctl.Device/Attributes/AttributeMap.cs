@@ -43,41 +43,57 @@ public sealed class AttributeMap
     /// </summary>
     public bool TryAssign(AttributeMap source, ulong start, ulong end, AttributeChange change)
     {
-        Clear();
-        ulong next = start;
-        foreach (AttributeRun run in source.Runs)
+        ReadOnlySpan<AttributeRun> runs = source.Runs;
+        int first = source.IndexOf(start);
+        int past = first;
+        while (past < runs.Length && runs[past].Start < end)
         {
-            if (run.End <= start)
-            {
-                if (!TryAppend(run.Start, run.End, run.Attributes))
-                {
-                    return false;
-                }
+            past++;
+        }
 
-                continue;
-            }
+        if (first > _runs.Length)
+        {
+            return false;
+        }
 
-            ulong from = Math.Clamp(run.Start, start, end);
-            ulong to = Math.Clamp(run.End, start, end);
+        // What lies before is copied as it is. Of what lies behind, only the first run can merge with what comes before it.
+        int copied = Math.Min(past + 1, runs.Length);
+        runs[..first].CopyTo(_runs);
+        Count = first;
+        Splits = source.Splits;
+        LockedBytes = source.LockedBytes;
+        for (int index = first; index < copied; index++)
+        {
+            Splits -= index > 0 && runs[index - 1].End == runs[index].Start ? 1 : 2;
+            LockedBytes -= runs[index].Attributes.Locked ? runs[index].End - runs[index].Start : 0;
+        }
+
+        ulong next = start;
+        foreach (AttributeRun run in runs[first..past])
+        {
+            ulong from = Math.Max(run.Start, start);
+            ulong to = Math.Min(run.End, end);
             if (!TryAppend(run.Start, from, run.Attributes) ||
                 !TryAppend(next, from, change.ApplyTo(PageAttributes.AsRegistered)) ||
-                !TryAppend(from, to, change.ApplyTo(run.Attributes)))
+                !TryAppend(from, to, change.ApplyTo(run.Attributes)) ||
+                !TryAppend(to, run.End, run.Attributes))
             {
                 return false;
             }
 
             next = to;
-            if (run.End > end &&
-                (!TryAppend(next, end, change.ApplyTo(PageAttributes.AsRegistered)) ||
-                 !TryAppend(Math.Max(run.Start, end), run.End, run.Attributes)))
-            {
-                return false;
-            }
-
-            next = run.End > end ? end : next;
         }
 
-        return TryAppend(next, end, change.ApplyTo(PageAttributes.AsRegistered));
+        if (!TryAppend(next, end, change.ApplyTo(PageAttributes.AsRegistered)) ||
+            (past < copied && !TryAppend(runs[past].Start, runs[past].End, runs[past].Attributes)) ||
+            runs.Length - copied > _runs.Length - Count)
+        {
+            return false;
+        }
+
+        runs[copied..].CopyTo(_runs.AsSpan(Count));
+        Count += runs.Length - copied;
+        return true;
     }
 
     /// <summary>
