@@ -193,6 +193,27 @@ test_all() {
     [ "$FAILED" -eq 0 ]
 }
 
+# Half of the time for the managed device against its model, half for the library through the C ABI.
+fuzz() {
+    case $1 in
+    '' | 0 | *[!0-9]*)
+        echo "build.sh: fuzz takes a number of minutes, not '$1'" >&2
+        exit 2
+        ;;
+    esac
+    build_all
+    need clang command -v clang
+    install_missing
+    local version
+    version=$(clang -dumpversion | cut -d. -f1)
+    need "libclang-rt-$version-dev" test -e "$(clang -print-resource-dir)/lib/linux/libclang_rt.fuzzer-x86_64.a"
+    install_missing
+    log "managed device: $(($1 * 30)) s"
+    MEMCTL_FUZZ_SECONDS=$(($1 * 30)) dotnet test tests/Memctl.Device.Tests --nologo -v quiet --filter FullyQualifiedName~Fuzz
+    log "library: $(($1 * 30)) s"
+    tests/native/fuzz/run.sh "$(($1 * 30))"
+}
+
 package() {
     build_all
     local version name
@@ -223,7 +244,7 @@ bench)
     ;;
 guest) need_for_build && tests/linux-guest/build-image.sh ;;
 shell) build_all && exec tests/linux-guest/shell.sh ;;
-fuzz) build_all && tests/native/fuzz/run.sh "${2:-10}" ;;
+fuzz) fuzz "${2:-10}" ;;
 package) package ;;
 help | -h | --help) usage ;;
 *)

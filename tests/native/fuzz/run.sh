@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Fuzzes the real library for MINUTES, shared by three targets: a guest's and a VMM's actions, damaged states, wrong arguments.
+# Fuzzes the real library for SECONDS, shared by three targets: a guest's and a VMM's actions, damaged states, wrong arguments.
 # Prints executions, coverage and findings of each; fails if there is a finding. MEMCTL_OUT: where the build is.
 # What is new goes to $MEMCTL_OUT/native/corpus, a finding's input to $MEMCTL_OUT/native/findings.
 set -eu
-minutes=${1:-3}
+seconds=${1:-180}
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 MEMCTL_OUT=${MEMCTL_OUT:-$(CDPATH='' cd -- "$here/../../.." && pwd)/out}
 export MEMCTL_OUT
@@ -26,7 +26,7 @@ for target in actions restore abi; do
 	findings=$MEMCTL_OUT/native/findings/$target
 	log=$MEMCTL_OUT/native/fuzz-$target.log
 	mkdir -p "$new" "$findings"
-	if "$MEMCTL_OUT/native/fuzz-$target" -max_total_time=$((minutes * 60 / 3)) -max_len=600 -timeout=60 -print_final_stats=1 \
+	if "$MEMCTL_OUT/native/fuzz-$target" -max_total_time=$((seconds / 3)) -max_len=600 -timeout=60 -print_final_stats=1 \
 		-artifact_prefix="$findings/" "$new" "$here/corpus/$target" >"$log" 2>&1; then
 		result='no finding'
 	else
