@@ -154,7 +154,7 @@ internal static unsafe class DeviceExports
                 return Failure.InvalidHandle();
             }
 
-            // The bits of the ABI's flags are those of the device's traits; a test compares them.
+            // The bits of the ABI's flags are those of the device's traits.
             device.RegisterMemory(region->guest_address, region->length, (nuint)region->host_address, (RegionTraits)region->flags);
             return MemctlAbi.MEMCTL_OK;
         }
