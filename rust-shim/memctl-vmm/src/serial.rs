@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::mem::ManuallyDrop;
-use std::os::fd::FromRawFd;
+use std::os::fd::{FromRawFd, RawFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 
@@ -63,7 +63,7 @@ impl SerialPort {
             SerialConfig::Off => return Ok(None),
             SerialConfig::Null => Box::new(io::sink()),
             // Not Stdout, whose buffer and lock other threads share; and never closed, for the same reason.
-            SerialConfig::Tty => Box::new(StandardOutput::new()),
+            SerialConfig::Tty => Box::new(StandardOutput(standard(libc::STDOUT_FILENO))),
             SerialConfig::File(path) => {
                 Box::new(File::create(path).doing(&format!("can't write {}", path.display()))?)
             }
@@ -130,8 +130,17 @@ impl SerialPort {
             .name("serial-input".to_owned())
             .spawn(move || {
                 let mut buffer = [0; 64];
-                while let Ok(length @ 1..) = io::stdin().read(&mut buffer) {
-                    port.enqueue(&buffer[..length]);
+                let mut input = standard(libc::STDIN_FILENO);
+                loop {
+                    match input.read(&mut buffer) {
+                        Ok(0) => return,
+                        Ok(length) => port.enqueue(&buffer[..length]),
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Err(error) => {
+                            log::warn!("serial input: {error}");
+                            return;
+                        }
+                    }
                 }
             })
             .doing("can't start the thread for serial input")?;
@@ -192,17 +201,15 @@ impl SavedSerial {
     }
 }
 
-struct StandardOutput(ManuallyDrop<File>);
-
-impl StandardOutput {
-    fn new() -> Self {
-        // SAFETY: descriptor 1 is open for the whole life of the process (Rust's runtime sees to that), and
-        // ManuallyDrop never closes it.
-        Self(ManuallyDrop::new(unsafe {
-            File::from_raw_fd(libc::STDOUT_FILENO)
-        }))
-    }
+/// Descriptor 0 or 1 without the lock and the buffer of [`io::Stdin`] and [`io::Stdout`], and never closed. A thread that waits
+/// for input would hold that lock for as long as nobody types.
+fn standard(descriptor: RawFd) -> ManuallyDrop<File> {
+    // SAFETY: descriptors 0 and 1 are open for the whole life of the process (Rust's runtime sees to that), and
+    // ManuallyDrop never closes them.
+    ManuallyDrop::new(unsafe { File::from_raw_fd(descriptor) })
 }
+
+struct StandardOutput(ManuallyDrop<File>);
 
 impl Write for StandardOutput {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
@@ -211,6 +218,15 @@ impl Write for StandardOutput {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+struct StandardInput;
+
+// SAFETY: descriptor 0 is open for the whole life of the process.
+unsafe impl Terminal for StandardInput {
+    fn tty_fd(&self) -> RawFd {
+        libc::STDIN_FILENO
     }
 }
 
@@ -223,7 +239,7 @@ impl RawTerminal {
         if *config != SerialConfig::Tty || !io::IsTerminal::is_terminal(&io::stdin()) {
             return None;
         }
-        match io::stdin().lock().set_raw_mode() {
+        match StandardInput.set_raw_mode() {
             Ok(()) => Some(Self),
             Err(error) => {
                 log::warn!("the terminal stays in line mode: {error}");
@@ -235,7 +251,7 @@ impl RawTerminal {
 
 impl Drop for RawTerminal {
     fn drop(&mut self) {
-        if let Err(error) = io::stdin().lock().set_canon_mode() {
+        if let Err(error) = StandardInput.set_canon_mode() {
             log::warn!("the terminal stays in raw mode: {error}");
         }
     }

@@ -12,18 +12,17 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::client;
+use crate::terminal::Terminal;
 use crate::Build;
 
 /// Longer than anything here takes on a machine whose KVM interprets the guest.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The guest shares two processors with the one who looks.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
-
 /// A running VMM; killed when dropped.
 pub struct Vmm {
     child: Child,
-    input: ChildStdin,
+    /// None where the VMM reads from a terminal.
+    input: Option<ChildStdin>,
     lines: Receiver<String>,
     socket: PathBuf,
 }
@@ -31,6 +30,10 @@ pub struct Vmm {
 impl Vmm {
     /// Starts the VMM with an API socket in `scratch`; everything else comes from `arguments`.
     pub fn start(build: &Build, scratch: &Path, name: &str, arguments: &[&str]) -> Self {
+        Self::start_with(build, scratch, name, arguments, Stdio::piped())
+    }
+
+    fn start_with(build: &Build, scratch: &Path, name: &str, arguments: &[&str], stdin: Stdio) -> Self {
         std::fs::create_dir_all(scratch).unwrap();
         let socket = scratch.join(name);
         let mut child = Command::new(env!("CARGO_BIN_EXE_memctl-vmm"))
@@ -40,12 +43,12 @@ impl Vmm {
             .arg("--api-socket")
             .arg(format!("path={}", socket.display()))
             .args(arguments)
-            .stdin(Stdio::piped())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(File::create(scratch.join(format!("{name}.stderr"))).unwrap())
             .spawn()
             .unwrap();
-        let input = child.stdin.take().unwrap();
+        let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
@@ -66,11 +69,20 @@ impl Vmm {
 
     /// Starts the VMM with the bare-metal guest, whose command line is `words`.
     pub fn boot(build: &Build, scratch: &Path, words: &str, arguments: &[&str]) -> Self {
+        Self::boot_with(build, scratch, words, arguments, Stdio::piped())
+    }
+
+    /// As [`Vmm::boot`], with a terminal for standard input.
+    pub fn boot_on(build: &Build, scratch: &Path, words: &str, terminal: &Terminal) -> Self {
+        Self::boot_with(build, scratch, words, &[], terminal.stdin())
+    }
+
+    fn boot_with(build: &Build, scratch: &Path, words: &str, arguments: &[&str], stdin: Stdio) -> Self {
         let guest = build.guest.to_str().unwrap();
         let words = format!("cpus=2 channels=16 {words}");
         let mut all = vec!["--kernel", guest, "--cmdline", &words, "--cpus", "boot=2"];
         all.extend(arguments);
-        Self::start(build, scratch, "booted.sock", &all)
+        Self::start_with(build, scratch, "booted.sock", &all, stdin)
     }
 
     /// The process.
@@ -104,7 +116,7 @@ impl Vmm {
 
     /// Sends the guest the byte that it waits for.
     pub fn go_on(&mut self) {
-        self.input.write_all(b"\n").unwrap();
+        self.input.as_mut().unwrap().write_all(b"\n").unwrap();
     }
 
     /// A request that must succeed.
@@ -145,7 +157,7 @@ impl Vmm {
         let end = Instant::now() + PATIENCE;
         while !condition() {
             assert!(Instant::now() < end, "it never came: {what}");
-            thread::sleep(BETWEEN_LOOKS);
+            thread::yield_now();
         }
     }
 
@@ -160,8 +172,24 @@ impl Vmm {
     /// Lets the guest power off behind its last line; the VMM must end with status 0.
     pub fn end(mut self) {
         self.go_on();
+        self.ends();
+    }
+
+    /// Waits for the guest's last line, behind which it powers off; the VMM must end with status 0.
+    pub fn ends(mut self) {
         self.any_line("1..");
-        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+        let end = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(
+                Instant::now() < end,
+                "the guest has powered off, and the VMM does not end"
+            );
+            thread::yield_now();
+        };
+        assert_eq!(status.code(), Some(0));
     }
 
     /// Waits for the VMM to end by itself; returns its status and what it said on standard error.

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::proc_files::{self, Mapping};
 use crate::process::Vmm;
+use crate::terminal::Terminal;
 use crate::{Build, Rehearsal};
 
 const MIB: u64 = 1 << 20;
@@ -37,6 +38,7 @@ pub const ALL: &[(&str, Rehearsal)] = &[
         "a guest that touches what it closed ends the VMM with a sentence",
         trespass,
     ),
+    ("a guest that powers off gives the terminal back", terminal_back),
 ];
 
 fn save_under_load(build: &Build, scratch: &Path) {
@@ -338,6 +340,21 @@ fn trespass(build: &Build, scratch: &Path) {
         "{text}"
     );
     assert!(text.contains("memory that it has closed"), "{text}");
+}
+
+fn terminal_back(build: &Build, scratch: &Path) {
+    let mut terminal = Terminal::new();
+    let vmm = Vmm::boot_on(build, scratch, "mode=hold", &terminal);
+    vmm.line("load begin");
+    assert!(!terminal.is_in_line_mode());
+    terminal.press_return();
+    vmm.until_counted("requests_INFO", SOME);
+    terminal.press_return();
+    vmm.line("load end");
+    terminal.press_return();
+    // Nothing is typed from here on: the VMM waits for input while it ends.
+    vmm.ends();
+    assert!(terminal.is_in_line_mode());
 }
 
 /// Lets the guest go on to where it waits behind a step; behind MPROTECT_NONE, ranges are not dumped, locked, and closed.
