@@ -163,7 +163,11 @@ public sealed partial class MemctlDevice
             }
 
             Volatile.Write(ref _payload, state.Payload);
-            Volatile.Write(ref _connected, state.Transport == TransportState.Ready ? _channels.Connect() : null);
+            if (state.Transport == TransportState.Ready)
+            {
+                _channels.Connect();
+            }
+
             _transport = state.Transport;
         }
 

@@ -46,7 +46,7 @@ public sealed partial class MemctlDevice
 
     private string? StartRegistering()
     {
-        ForgetChannels();
+        _channels.Disconnect();
         _transport = TransportState.Registering;
         return null;
     }
@@ -85,23 +85,15 @@ public sealed partial class MemctlDevice
             return Disconnect("the device is not registering channels");
         }
 
-        Volatile.Write(ref _connected, _channels.Connect());
+        _channels.Connect();
         _transport = TransportState.Ready;
         return null;
     }
 
     private string? Disconnect(string? refusal)
     {
-        ForgetChannels();
+        _channels.Disconnect();
         _transport = TransportState.Disconnected;
         return refusal;
-    }
-
-    /// <summary>Takes the channels away from the guest. When it returns, nothing writes to their buffers any more.</summary>
-    private void ForgetChannels()
-    {
-        Volatile.Write(ref _connected, null);
-        _channels.WaitForRequests();
-        _channels.Clear();
     }
 }

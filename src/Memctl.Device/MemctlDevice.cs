@@ -35,7 +35,6 @@ public sealed partial class MemctlDevice
 
     private volatile TransportState _transport;
     private ulong _payload;
-    private ChannelSet? _connected;
     private ulong _ignoredAccesses;
     private ulong _unansweredRequests;
     private ulong _refusedCommands;
@@ -46,7 +45,7 @@ public sealed partial class MemctlDevice
     /// <param name="calls">The kernel.</param>
     /// <param name="copy">Reaches the guest's pages.</param>
     /// <param name="dirtyLog">Told of changes while dirty logging is on; null if the VMM never switches it on.</param>
-    /// <param name="logger">Takes log records; called with no lock held.</param>
+    /// <param name="logger">Takes log records; called with no lock held, from any thread. It must not throw.</param>
     /// <param name="clock">Tells the time to the limit on log records.</param>
     public MemctlDevice(
         DeviceOptions options, ulong pageSize, IHostCalls calls, IGuestCopy copy, IDirtyLog? dirtyLog, ILogger logger, TimeProvider clock)
@@ -107,22 +106,17 @@ public sealed partial class MemctlDevice
 
     private bool Request(uint command)
     {
-        ChannelSet? connected = Volatile.Read(ref _connected);
+        ChannelSet? connected = _channels.Connected;
         Channel? channel = connected?.Find(command);
-        if (connected is null || channel is null)
+        if (connected is null || channel is null || !_channels.TryEnter(connected, channel, out int parity))
         {
             return IgnoreChannel(command);
         }
 
-        bool current;
         bool answered;
-        int parity = _channels.Parity;
-        channel.Enter(parity);
         try
         {
-            // Once more, now that RESET would wait for this request.
-            current = Volatile.Read(ref _connected) == connected;
-            answered = current && _requests.Serve(channel, connected);
+            answered = _requests.Serve(channel, connected);
         }
         finally
         {
@@ -130,11 +124,6 @@ public sealed partial class MemctlDevice
         }
 
         // Records are written here, where no one waits for this thread.
-        if (!current)
-        {
-            return IgnoreChannel(command);
-        }
-
         if (!answered)
         {
             Interlocked.Increment(ref _unansweredRequests);

@@ -154,8 +154,7 @@ internal static unsafe class DeviceExports
                 return Failure.InvalidHandle();
             }
 
-            // The bits of the ABI's flags are those of the device's traits.
-            device.RegisterMemory(region->guest_address, region->length, (nuint)region->host_address, (RegionTraits)region->flags);
+            device.RegisterMemory(region->guest_address, region->length, (nuint)region->host_address, TraitsOf(region->flags));
             return MemctlAbi.MEMCTL_OK;
         }
         catch (Exception exception)
@@ -182,6 +181,10 @@ internal static unsafe class DeviceExports
             return Failure.Of(exception);
         }
     }
+
+    private static RegionTraits TraitsOf(uint flags) =>
+        ((flags & MemctlAbi.MEMCTL_REGION_MERGEABLE) != 0 ? RegionTraits.Mergeable : RegionTraits.None) |
+        ((flags & MemctlAbi.MEMCTL_REGION_DONTDUMP) != 0 ? RegionTraits.DontDump : RegionTraits.None);
 
     private static memctl_device* Open(memctl_host host, DeviceOptions options)
     {

@@ -43,7 +43,8 @@ public sealed class Channel
 
     internal void Enter(int parity) => Interlocked.Increment(ref Active(parity));
 
-    internal void Leave(int parity) => Interlocked.Decrement(ref Active(parity));
+    /// <summary>Ends a request that <see cref="ChannelTable.TryEnter"/> let in. May be called by any thread.</summary>
+    public void Leave(int parity) => Interlocked.Decrement(ref Active(parity));
 
     internal bool IsQuiet(int parity) => Volatile.Read(ref Active(parity)) == 0;
 

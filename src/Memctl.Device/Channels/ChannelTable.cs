@@ -2,48 +2,16 @@ using Memctl.Device.Protocol;
 
 namespace Memctl.Device.Channels;
 
-/// <summary>The channels of a connected guest. Immutable but for their counters: a request takes it as it is.</summary>
-public sealed class ChannelSet
-{
-    private readonly Channel[] _channels;
-
-    internal ChannelSet(Channel[] channels) => _channels = channels;
-
-    /// <summary>The channels in the order of their numbers.</summary>
-    public ReadOnlySpan<Channel> Channels => _channels;
-
-    /// <summary>Finds the channel that a command names, or null.</summary>
-    public Channel? Find(uint command)
-    {
-        uint index = command - Registers.ChannelBit;
-        Channel[] channels = _channels;
-        return index < (uint)channels.Length ? channels[index] : null;
-    }
-
-    /// <summary>Whether a connected buffer has a byte in [start, end).</summary>
-    public bool HasBufferIn(ulong start, ulong end)
-    {
-        foreach (Channel channel in _channels)
-        {
-            if (channel.HasBufferIn(start, end))
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
-}
-
 /// <summary>
 /// All channels that a guest has ever registered, at most a fixed number, and the grace periods that tell when no request is
-/// using what was taken away from it. For the device's control path, one thread at a time.
+/// using what was taken away from it. For the device's control path, one thread at a time; what any thread may call says so.
 /// </summary>
 public sealed class ChannelTable(int limit)
 {
     private readonly List<Channel> _made = [];
     private int _parity;
     private int _count;
+    private ChannelSet? _connected;
 
     /// <summary>How many channels a guest may register.</summary>
     public int Limit => limit;
@@ -51,8 +19,8 @@ public sealed class ChannelTable(int limit)
     /// <summary>How many are registered. May be read by any thread.</summary>
     public int Count => Volatile.Read(ref _count);
 
-    /// <summary>Which of a channel's two counts of requests in progress a new request goes into. Read by any thread.</summary>
-    internal int Parity => Volatile.Read(ref _parity);
+    /// <summary>The channels that a guest may make requests on; null while it is not connected. May be read by any thread.</summary>
+    public ChannelSet? Connected => Volatile.Read(ref _connected);
 
     /// <summary>Every channel ever made, with its counters.</summary>
     public IReadOnlyList<Channel> Made => _made;
@@ -78,11 +46,37 @@ public sealed class ChannelTable(int limit)
     /// <summary>The command by which the guest names the channel that was registered last.</summary>
     public uint LastCommand => Registers.ChannelBit + (uint)_count - 1;
 
-    /// <summary>Forgets the registered channels.</summary>
-    public void Clear() => Volatile.Write(ref _count, 0);
+    /// <summary>Lets the guest make requests on the channels that are registered.</summary>
+    public void Connect() => Volatile.Write(ref _connected, new ChannelSet([.. _made.Take(_count)]));
 
-    /// <summary>The registered channels.</summary>
-    public ChannelSet Connect() => new([.. _made.Take(_count)]);
+    /// <summary>Takes the channels away from the guest. When it returns, nothing writes to their buffers any more.</summary>
+    public void Disconnect()
+    {
+        Volatile.Write(ref _connected, null);
+        WaitForRequests();
+        Volatile.Write(ref _count, 0);
+    }
+
+    /// <summary>
+    /// Announces a request, then looks whether its channel is still the guest's: it may have been taken away, and its number given
+    /// to another buffer, since the caller read <see cref="Connected"/>. May be called by any thread.
+    /// </summary>
+    /// <param name="connected">What the caller read.</param>
+    /// <param name="channel">A channel of it.</param>
+    /// <param name="parity">For <see cref="Channel.Leave"/>.</param>
+    /// <returns>False if it was taken away. Else it stays until the caller calls <see cref="Channel.Leave"/>.</returns>
+    public bool TryEnter(ChannelSet connected, Channel channel, out int parity)
+    {
+        parity = Volatile.Read(ref _parity);
+        channel.Enter(parity);
+        if (Connected == connected)
+        {
+            return true;
+        }
+
+        channel.Leave(parity);
+        return false;
+    }
 
     /// <summary>
     /// Waits until every request has ended that began before the call. Whatever was published before the call is what every

@@ -2,8 +2,8 @@ namespace Memctl.Device.Memory;
 
 /// <summary>The guest's RAM as requests see it: the current <see cref="RegionMap"/> and copies of small buffers.</summary>
 /// <remarks>
-/// <see cref="Map"/> may be read by any thread; a reader must be inside a request (see <c>GracePeriod</c>) to act
-/// on what it finds. Replacing the map is for the device's control path, one at a time.
+/// <see cref="Map"/> may be read by any thread; a reader must be inside a request (<c>ChannelTable.TryEnter</c>) to
+/// act on what it finds. Replacing the map is for the device's control path, one at a time.
 /// </remarks>
 public sealed class GuestMemory(IGuestCopy copy)
 {

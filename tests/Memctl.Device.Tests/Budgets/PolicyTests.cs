@@ -175,4 +175,21 @@ public sealed class PolicyTests
         guest.Request("INFO");
         Assert.Equal(6, guest.DirtyLog.Ranges.Length);
     }
+
+    /// <summary>The buffer lies across two regions, and the second can't be written: a VMM must not leave the first half behind.</summary>
+    [Fact]
+    public void Dirty_WhileLogged_IsAnAnswerOfWhichOnlyAPartWasWritten()
+    {
+        var guest = new TestGuest();
+        guest.Connect(TestGuest.High - 16);
+        guest.Device.SetDirtyLogging(true);
+        guest.Memory.CloseToWrites(TestGuest.HighHost);
+        guest.Memory.Poke(TestGuest.HostOf(TestGuest.High - 16), [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]);
+
+        guest.Command(TestGuest.ChannelCommand(0));
+
+        Assert.Equal(Wire.EOPNOTSUPP, Wire.Errno(guest.Memory.Peek(TestGuest.HostOf(TestGuest.High - 16), 16)));
+        Assert.Equal([(TestGuest.High - 16, 32ul)], guest.DirtyLog.Ranges);
+        Assert.Equal(1u, guest.Counter("unanswered_requests"));
+    }
 }

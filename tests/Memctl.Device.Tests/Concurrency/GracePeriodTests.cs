@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Memctl.Device.Channels;
 using Memctl.Device.Tests.Guest;
 
 namespace Memctl.Device.Tests.Concurrency;
@@ -143,6 +144,27 @@ public sealed class GracePeriodTests
         Array.ForEach(streams, stream => stream.Finish());
     }
 
+    /// <summary>The same without the race: what a request does that has read the connection before RESET took it away.</summary>
+    [Fact]
+    public void TryEnter_OfAConnectionThatIsGone_LetsNoRequestInAndHoldsUpNobody()
+    {
+        var channels = new ChannelTable(1);
+        ChannelSet first = Connect(channels, TestGuest.Far);
+        Channel channel = first.Channels[0];
+        channels.Disconnect();
+        Assert.False(channels.TryEnter(first, channel, out _));
+
+        ChannelSet second = Connect(channels, TestGuest.Far + 512);
+
+        Assert.Same(channel, second.Channels[0]);
+        Assert.False(channels.TryEnter(first, channel, out _));
+        Assert.True(channels.TryEnter(second, channel, out int parity));
+        var disconnect = Worker.Start(channels.Disconnect);
+        Assert.False(disconnect.EndsWithin(_held), "A channel was taken away from a request in progress.");
+        channel.Leave(parity);
+        disconnect.Finish();
+    }
+
     [Fact]
     public void LogSink_ThatBlocksOnAnIgnoredRequest_HoldsUpNobodyElse()
     {
@@ -159,6 +181,13 @@ public sealed class GracePeriodTests
 
         release.Set();
         blocked.Finish();
+    }
+
+    private static ChannelSet Connect(ChannelTable channels, ulong buffer)
+    {
+        Assert.True(channels.TryAdd(buffer));
+        channels.Connect();
+        return Assert.IsType<ChannelSet>(channels.Connected);
     }
 
     private static int Hold(bool holds, ManualResetEventSlim entered, ManualResetEventSlim release)
