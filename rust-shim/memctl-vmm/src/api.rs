@@ -7,8 +7,10 @@ use std::io::BufReader;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
+use std::sync::Arc;
 use std::thread;
 
+use memctl_shim::Device;
 use serde::Deserialize;
 use serde_json::{json, Value};
 
@@ -103,10 +105,11 @@ pub fn answer(vm: &mut Vm, request: &Request) -> Response {
         Request::Snapshot(directory) => vm.snapshot(directory),
         Request::Resize(size) => vm.resize_memory(*size),
         Request::Shutdown => Ok(()),
-        Request::InhibitDiscard(enabled) => vm
-            .device()?
-            .inhibit_discard(*enabled)
-            .doing("can't switch the inhibition of discards"),
+        Request::InhibitDiscard(enabled) => vm.devices()?.iter().try_for_each(|device| {
+            device
+                .inhibit_discard(*enabled)
+                .doing("can't switch the inhibition of discards")
+        }),
         Request::SetDirtyLog(enabled) => vm.set_dirty_logging(*enabled),
     };
     done.map(|()| None)
@@ -124,16 +127,22 @@ fn info(vm: &Vm) -> Value {
     json!({ "state": state, "memory_actual_size": vm.ram().size(), "memory_regions": regions })
 }
 
+/// The first device is `memctl`, the others `memctl1` and so on.
 fn counters(vm: &Vm) -> Result<Value> {
-    let counters = vm
-        .device()?
-        .counters()
-        .doing("can't read the device's counters")?;
-    let counters: BTreeMap<_, _> = counters
-        .iter()
-        .map(|counter| (counter.name.to_owned(), counter.value))
-        .collect();
-    Ok(json!({ "memctl": counters }))
+    let of_device = |(index, device): (usize, &Arc<Device>)| {
+        let counters = device.counters().doing("can't read the device's counters")?;
+        let counters: BTreeMap<_, _> = counters
+            .iter()
+            .map(|counter| (counter.name.to_owned(), counter.value))
+            .collect();
+        let name = match index {
+            0 => "memctl".to_owned(),
+            _ => format!("memctl{index}"),
+        };
+        Ok((name, json!(counters)))
+    };
+    let devices = vm.devices()?.iter().enumerate().map(of_device);
+    devices.collect::<Result<_>>().map(Value::Object)
 }
 
 /// Serves the socket with a thread of its own, one client after the other.

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The command line, in Cloud Hypervisor's own flags: what is tried here runs unchanged there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Parser;
 use serde::{Deserialize, Serialize};
 
+use crate::failure::{Failure, Result};
 use crate::option_list::{file_url, pairs, parse_size, parse_toggle};
+use crate::pci::MAX_MEMCTL_FUNCTIONS;
 
 const HUGE_PAGE_SIZE: u64 = 2 << 20;
 /// The ids of a local APIC are 8 bits wide, and 255 means all of them.
@@ -49,9 +51,10 @@ pub struct Arguments {
     #[arg(long, default_value = "true")]
     pub seccomp: SeccompConfig,
 
-    /// The memctl device: plugin=PATH[,KEY=VALUE]..., all that follows the path being for the plugin
+    /// A memctl device: plugin=PATH[,KEY=VALUE]..., all that follows the path being for the plugin. Given again, with the
+    /// same path, a further device
     #[arg(long, value_name = "OPTIONS")]
-    pub memctl: Option<MemctlConfig>,
+    pub memctl: Vec<MemctlConfig>,
 
     /// Unix socket of the HTTP API: path=PATH or PATH
     #[arg(long, value_name = "PATH")]
@@ -132,10 +135,30 @@ pub struct RestoreConfig {
     pub directory: PathBuf,
 }
 
+impl Arguments {
+    /// The plugin of all memctl devices, if there is one. A process has one plugin: its runtime owns signals and threads.
+    ///
+    /// # Errors
+    /// There are too many devices, or of different plugins.
+    pub fn plugin(&self) -> Result<Option<&Path>> {
+        let mut paths = self.memctl.iter().map(|config| config.plugin.as_path());
+        let first = paths.next();
+        if paths.any(|path| Some(path) != first) {
+            return Err(Failure::new("every --memctl must name the same plugin"));
+        }
+        if self.memctl.len() > MAX_MEMCTL_FUNCTIONS {
+            return Err(Failure::new(format!(
+                "there is room for {MAX_MEMCTL_FUNCTIONS} memctl devices"
+            )));
+        }
+        Ok(first)
+    }
+}
+
 impl FromStr for CpusConfig {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
         let mut boot = 1;
         for (key, value) in pairs(text)? {
             match key {
@@ -156,7 +179,7 @@ impl FromStr for CpusConfig {
 impl FromStr for MemoryConfig {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
         let mut config = Self {
             size: 512 << 20,
             shared: false,
@@ -198,7 +221,7 @@ impl MemoryConfig {
 impl FromStr for SerialConfig {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
         match text.split_once('=') {
             None if text == "off" => Ok(Self::Off),
             None if text == "null" => Ok(Self::Null),
@@ -212,7 +235,7 @@ impl FromStr for SerialConfig {
 impl FromStr for SeccompConfig {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
         match text {
             "true" => Ok(Self::On),
             "false" => Ok(Self::Off),
@@ -225,7 +248,7 @@ impl FromStr for SeccompConfig {
 impl FromStr for MemctlConfig {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
         let rest = text
             .strip_prefix("plugin=")
             .ok_or("the first key must be plugin=PATH")?;
@@ -243,7 +266,7 @@ impl FromStr for MemctlConfig {
 impl FromStr for SocketPath {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
         match text.strip_prefix("path=").unwrap_or(text) {
             "" => Err("the path is empty".to_owned()),
             path => Ok(Self(PathBuf::from(path))),
@@ -254,7 +277,7 @@ impl FromStr for SocketPath {
 impl FromStr for RestoreConfig {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
         let mut directory = None;
         for (key, value) in pairs(text)? {
             match key {
@@ -313,6 +336,24 @@ mod tests {
         for wrong in ["", "channels=4,plugin=/lib/x.so", "plugin=", "plugin=,channels=4"] {
             assert!(wrong.parse::<MemctlConfig>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn devices_have_one_plugin() {
+        let plugin_of = |paths: &[&str]| {
+            let options = paths.iter().map(|path| format!("--memctl=plugin={path}"));
+            let words = ["memctl-vmm", "--kernel=k"].map(str::to_owned).into_iter();
+            let arguments = Arguments::parse_from(words.chain(options));
+            arguments.plugin().map(|path| path.map(Path::to_owned))
+        };
+        assert_eq!(plugin_of(&[]).unwrap(), None);
+        assert_eq!(
+            plugin_of(&["/a.so", "/a.so,channels=4"]).unwrap(),
+            Some("/a.so".into())
+        );
+        assert!(plugin_of(&["/a.so", "/b.so"]).is_err());
+        assert!(plugin_of(&["/a.so"; MAX_MEMCTL_FUNCTIONS]).is_ok());
+        assert!(plugin_of(&["/a.so"; MAX_MEMCTL_FUNCTIONS + 1]).is_err());
     }
 
     #[test]

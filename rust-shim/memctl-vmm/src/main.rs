@@ -47,21 +47,18 @@ fn main() -> ExitCode {
     start_log(arguments.verbosity);
     end_with_a_panic();
     // Before any thread, signal handler or sandbox of ours: loading starts the plugin's runtime.
-    let plugin = arguments
-        .memctl
-        .as_ref()
-        .map(|config| Plugin::load(&config.plugin))
-        .transpose();
-    match plugin
-        .doing("can't load the plugin")
-        .and_then(|plugin| run(&arguments, plugin.as_ref()))
-    {
+    match load_plugin(&arguments).and_then(|plugin| run(&arguments, plugin.as_ref())) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("memctl-vmm: {error}");
             ExitCode::from(START_FAILED)
         }
     }
+}
+
+fn load_plugin(arguments: &Arguments) -> Result<Option<Plugin>> {
+    let path = arguments.plugin()?;
+    path.map(Plugin::load).transpose().doing("can't load the plugin")
 }
 
 fn run(arguments: &Arguments, plugin: Option<&Plugin>) -> Result<u8> {

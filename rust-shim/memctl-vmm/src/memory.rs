@@ -73,7 +73,7 @@ impl RamMap {
 pub struct GuestRam {
     config: MemoryConfig,
     vm: Arc<VmFd>,
-    device: Option<Arc<Device>>,
+    devices: Vec<Arc<Device>>,
     regions: Vec<RamRegion>,
     map: Arc<RamMap>,
     boot_regions: usize,
@@ -85,11 +85,11 @@ impl GuestRam {
     ///
     /// # Errors
     /// The host has not the memory, or KVM or the plugin refuses it.
-    pub fn new(config: MemoryConfig, vm: Arc<VmFd>, device: Option<Arc<Device>>) -> Result<Self> {
+    pub fn new(config: MemoryConfig, vm: Arc<VmFd>, devices: Vec<Arc<Device>>) -> Result<Self> {
         let mut ram = Self {
             config,
             vm,
-            device,
+            devices,
             regions: Vec::new(),
             map: Arc::default(),
             boot_regions: 0,
@@ -138,31 +138,41 @@ impl GuestRam {
             mapping,
         };
         self.give_to_kvm(&region, range.length)?;
-        if let Some(device) = &self.device {
-            let description = Region {
-                guest_address: range.start,
-                length: range.length,
-                host_address: region.host_address(),
-                flags: RegionFlags {
-                    mergeable: self.config.mergeable,
-                    ..RegionFlags::default()
-                },
-            };
-            // SAFETY: the mapping is readable and writable and stays until remove() or drop(), both of which
-            // unregister it first.
-            if let Err(error) = unsafe { device.register_memory(&description) } {
-                self.give_to_kvm(&region, 0)?;
-                return Err(Failure::new(format!(
-                    "the plugin refuses guest RAM at {:#x}: {error}",
-                    range.start
-                )));
-            }
+        if let Err(failure) = self.register(&region) {
+            self.give_to_kvm(&region, 0)?;
+            return Err(failure);
         }
         let place = self
             .regions
             .partition_point(|other| other.range().start < range.start);
         self.regions.insert(place, region);
         self.map.set(&self.regions);
+        Ok(())
+    }
+
+    /// Gives a region to every device, or to none.
+    fn register(&self, region: &RamRegion) -> Result<()> {
+        let range = region.range();
+        let description = Region {
+            guest_address: range.start,
+            length: range.length,
+            host_address: region.host_address(),
+            flags: RegionFlags {
+                mergeable: self.config.mergeable,
+                ..RegionFlags::default()
+            },
+        };
+        for (index, device) in self.devices.iter().enumerate() {
+            // SAFETY: the mapping is readable and writable and stays until remove_last() or drop(), both of which
+            // unregister it first.
+            if let Err(error) = unsafe { device.register_memory(&description) } {
+                unregister(&self.devices[..index], range);
+                return Err(Failure::new(format!(
+                    "the plugin refuses guest RAM at {:#x}: {error}",
+                    range.start
+                )));
+            }
+        }
         Ok(())
     }
 
@@ -177,12 +187,7 @@ impl GuestRam {
         let region = self.regions.pop().ok_or_else(|| Failure::new("no RAM"))?;
         self.map.set(&self.regions);
         let range = region.range();
-        if let Some(device) = &self.device {
-            if let Err(error) = device.unregister_memory(range.start, range.length) {
-                // The contract of unregister_memory: no request touches the range any more, whatever it reports.
-                log::warn!("unregistering guest RAM at {:#x}: {error}", range.start);
-            }
-        }
+        unregister(&self.devices, range);
         self.give_to_kvm(&region, 0)
     }
 
@@ -276,12 +281,17 @@ impl GuestRam {
 
 impl Drop for GuestRam {
     fn drop(&mut self) {
-        let Some(device) = &self.device else { return };
         for region in &self.regions {
-            let range = region.range();
-            if let Err(error) = device.unregister_memory(range.start, range.length) {
-                log::warn!("unregistering guest RAM at {:#x}: {error}", range.start);
-            }
+            unregister(&self.devices, region.range());
+        }
+    }
+}
+
+fn unregister(devices: &[Arc<Device>], range: Range) {
+    for device in devices {
+        if let Err(error) = device.unregister_memory(range.start, range.length) {
+            // The contract of unregister_memory: no request touches the range any more, whatever it reports.
+            log::warn!("unregistering guest RAM at {:#x}: {error}", range.start);
         }
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! PCI bus 0 behind configuration mechanism 1: a host bridge, and the memctl function with its BAR.
+//! PCI bus 0 behind configuration mechanism 1: a host bridge, and the memctl functions with their BARs.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
@@ -10,16 +10,19 @@ use crate::layout;
 pub const CONFIG_ADDRESS: u16 = 0xcf8;
 /// First I/O port of CONFIG_DATA.
 pub const CONFIG_DATA: u16 = 0xcfc;
-/// Bytes of the memctl function's BAR 0: a page, which keeps every other device out of it.
+/// Most memctl functions on the bus, which has 32 devices.
+pub const MAX_MEMCTL_FUNCTIONS: usize = 31;
+/// Bytes of a memctl function's BAR 0: a page, which keeps every other device out of it.
 pub const BAR_LENGTH: u64 = 4096;
 
 const CONFIG_ENABLE: u32 = 1 << 31;
 const COMMAND: usize = 0x04;
 const COMMAND_MEMORY: u32 = 1 << 1;
 const BAR0: usize = 0x10;
+const INTERRUPT_LINE: usize = 0x3c;
 const BAR_NOWHERE: u64 = u64::MAX;
 
-/// Where the memctl function's BAR 0 is now. Written by configuration accesses, read by every vCPU on every memory
+/// Where a memctl function's BAR 0 is now. Written by configuration accesses, read by every vCPU on every memory
 /// access that leaves the guest, with no lock.
 #[derive(Clone, Debug)]
 pub struct BarWindow(Arc<AtomicU64>);
@@ -27,6 +30,10 @@ pub struct BarWindow(Arc<AtomicU64>);
 impl BarWindow {
     fn new() -> Self {
         Self(Arc::new(AtomicU64::new(BAR_NOWHERE)))
+    }
+
+    fn place(&self, function: &Function) {
+        self.0.store(function.bar(), Ordering::Relaxed);
     }
 
     /// The BAR's address, if an access of `length` bytes at `address` is for it.
@@ -67,17 +74,21 @@ impl Function {
     }
 
     /// The identity of PROTOCOL.md: 1ae0:0087, class 0880, revision 1, subsystem 1ae0:011f, no interrupt.
-    fn memctl() -> Self {
+    fn memctl(bar: u64) -> Self {
         Self::new(
             &[
                 (0x00, 0x0087_1ae0),
                 (0x08, 0x0880_0001),
-                (BAR0, layout::HOLE_START as u32),
+                (BAR0, bar as u32),
                 (0x2c, 0x011f_1ae0),
             ],
             // Memory space and bus master enable; the address bits of a BAR of one page; the interrupt line, which
             // firmware may use as a scratch register.
-            &[(COMMAND, 0x6), (BAR0, !(BAR_LENGTH as u32 - 1)), (0x3c, 0xff)],
+            &[
+                (COMMAND, 0x6),
+                (BAR0, !(BAR_LENGTH as u32 - 1)),
+                (INTERRUPT_LINE, 0xff),
+            ],
         )
     }
 
@@ -93,6 +104,12 @@ impl Function {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub struct PciState {
     address: u32,
+    memctl: Vec<FunctionState>,
+}
+
+/// What a snapshot keeps of a memctl function.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+struct FunctionState {
     command: u32,
     bar: u32,
     interrupt_line: u32,
@@ -102,28 +119,28 @@ pub struct PciState {
 #[derive(Debug)]
 pub struct PciBus {
     address: u32,
-    functions: Vec<Function>,
-    window: BarWindow,
+    host_bridge: Function,
+    memctl: Vec<(Function, BarWindow)>,
 }
 
 impl PciBus {
-    /// A bus with the host bridge at 00.0 and, if asked for, the memctl function at 01.0. As after a reset,
-    /// the function's memory space is disabled; its BAR holds an address that the guest may keep.
-    pub fn new(with_memctl: bool) -> Self {
-        let mut functions = vec![Function::host_bridge()];
-        if with_memctl {
-            functions.push(Function::memctl());
-        }
+    /// A bus with the host bridge at 00.0 and `memctl_functions` of [`MAX_MEMCTL_FUNCTIONS`] from 01.0 on. As after a
+    /// reset, their memory space is disabled; each BAR holds an address that the guest may keep.
+    pub fn new(memctl_functions: usize) -> Self {
+        let bars = (layout::HOLE_START..).step_by(BAR_LENGTH as usize);
         Self {
             address: 0,
-            functions,
-            window: BarWindow::new(),
+            host_bridge: Function::host_bridge(),
+            memctl: bars
+                .take(memctl_functions)
+                .map(|bar| (Function::memctl(bar), BarWindow::new()))
+                .collect(),
         }
     }
 
-    /// The place of BAR 0, to be handed to the vCPUs.
-    pub fn window(&self) -> BarWindow {
-        self.window.clone()
+    /// The place of each memctl function's BAR 0, to be handed to the vCPUs.
+    pub fn windows(&self) -> Vec<BarWindow> {
+        self.memctl.iter().map(|(_, window)| window.clone()).collect()
     }
 
     /// A read of the ports; what nobody answers reads as ones.
@@ -131,8 +148,12 @@ impl PciBus {
         data.fill(0xff);
         if port == CONFIG_ADDRESS && data.len() == 4 {
             data.copy_from_slice(&self.address.to_le_bytes());
-        } else if let Some((index, register, first)) = self.selected(port, data.len()) {
-            let bytes = self.functions[index].registers[register].to_le_bytes();
+        } else if let Some((device, register, first)) = self.selected(port, data.len()) {
+            let function = match device.checked_sub(1) {
+                None => &self.host_bridge,
+                Some(index) => &self.memctl[index].0,
+            };
+            let bytes = function.registers[register].to_le_bytes();
             data.copy_from_slice(&bytes[first..first + data.len()]);
         }
     }
@@ -146,56 +167,52 @@ impl PciBus {
             }
             return;
         }
-        let Some((index, register, first)) = self.selected(port, data.len()) else {
+        let Some((device, register, first)) = self.selected(port, data.len()) else {
             return;
         };
-        let function = &mut self.functions[index];
+        // Nothing of the host bridge can be written.
+        let Some((function, window)) = device.checked_sub(1).map(|index| &mut self.memctl[index]) else {
+            return;
+        };
         let mut bytes = function.registers[register].to_le_bytes();
         bytes[first..first + data.len()].copy_from_slice(data);
         let mask = function.writable[register];
         function.registers[register] =
             function.registers[register] & !mask | u32::from_le_bytes(bytes) & mask;
-        self.place_bar();
+        window.place(function);
     }
 
     /// What a snapshot keeps.
     pub fn state(&self) -> PciState {
-        let register = |offset: usize| {
-            self.functions
-                .get(1)
-                .map_or(0, |function| function.registers[offset / 4])
+        let of_function = |(function, _): &(Function, BarWindow)| FunctionState {
+            command: function.registers[COMMAND / 4],
+            bar: function.registers[BAR0 / 4],
+            interrupt_line: function.registers[INTERRUPT_LINE / 4],
         };
         PciState {
             address: self.address,
-            command: register(COMMAND),
-            bar: register(BAR0),
-            interrupt_line: register(0x3c),
+            memctl: self.memctl.iter().map(of_function).collect(),
         }
     }
 
     /// Puts a snapshot's state back; bits that a guest can't write are left alone.
     pub fn restore(&mut self, state: &PciState) {
         self.address = state.address;
-        if let Some(function) = self.functions.get_mut(1) {
+        for ((function, window), state) in self.memctl.iter_mut().zip(&state.memctl) {
             for (offset, value) in [
                 (COMMAND, state.command),
                 (BAR0, state.bar),
-                (0x3c, state.interrupt_line),
+                (INTERRUPT_LINE, state.interrupt_line),
             ] {
                 let mask = function.writable[offset / 4];
                 let register = &mut function.registers[offset / 4];
                 *register = *register & !mask | value & mask;
             }
+            window.place(function);
         }
-        self.place_bar();
     }
 
-    fn place_bar(&self) {
-        let base = self.functions.get(1).map_or(BAR_NOWHERE, Function::bar);
-        self.window.0.store(base, Ordering::Relaxed);
-    }
-
-    /// The function, register and first byte that an access of CONFIG_DATA is for.
+    /// The device, register and first byte that an access of CONFIG_DATA is for.
     fn selected(&self, port: u16, length: usize) -> Option<(usize, usize, usize)> {
         let first = usize::from(port.checked_sub(CONFIG_DATA)?);
         let (bus, device, function) = (
@@ -203,7 +220,7 @@ impl PciBus {
             self.address >> 11 & 0x1f,
             self.address >> 8 & 7,
         );
-        let present = (device as usize) < self.functions.len() && bus == 0 && function == 0;
+        let present = (device as usize) <= self.memctl.len() && bus == 0 && function == 0;
         let fits = length != 0 && first + length <= 4;
         (present && fits && self.address & CONFIG_ENABLE != 0).then_some((
             device as usize,
@@ -238,7 +255,7 @@ mod tests {
 
     #[test]
     fn the_function_has_the_protocols_identity() {
-        let mut bus = PciBus::new(true);
+        let mut bus = PciBus::new(1);
         assert_eq!(get(&mut bus, 1, 0x00), 0x0087_1ae0);
         assert_eq!(get(&mut bus, 1, 0x08), 0x0880_0001);
         assert_eq!(get(&mut bus, 1, 0x0c) >> 16 & 0xff, 0);
@@ -252,7 +269,7 @@ mod tests {
 
     #[test]
     fn nobody_answers_as_ones() {
-        let mut bus = PciBus::new(false);
+        let mut bus = PciBus::new(0);
         assert_eq!(get(&mut bus, 0, 0x00), 0x0d57_8086);
         assert_eq!(get(&mut bus, 1, 0x00), u32::MAX);
         bus.write(CONFIG_ADDRESS, &(CONFIG_ENABLE | 1 << 16).to_le_bytes());
@@ -266,7 +283,7 @@ mod tests {
 
     #[test]
     fn config_address_takes_whole_words_only() {
-        let mut bus = PciBus::new(true);
+        let mut bus = PciBus::new(1);
         bus.write(CONFIG_ADDRESS, &CONFIG_ENABLE.to_le_bytes());
         bus.write(CONFIG_ADDRESS + 3, &[1]);
         bus.write(CONFIG_ADDRESS, &[1]);
@@ -277,7 +294,7 @@ mod tests {
 
     #[test]
     fn parts_of_a_register_are_read_and_written() {
-        let mut bus = PciBus::new(true);
+        let mut bus = PciBus::new(1);
         select(&mut bus, 1, 0x08);
         let mut data = [0; 2];
         bus.read(CONFIG_DATA + 2, &mut data);
@@ -292,7 +309,7 @@ mod tests {
 
     #[test]
     fn the_bar_sizes_as_one_page_of_32_bit_memory() {
-        let mut bus = PciBus::new(true);
+        let mut bus = PciBus::new(1);
         let before = get(&mut bus, 1, 0x10);
         set(&mut bus, 1, 0x10, u32::MAX);
         assert_eq!(get(&mut bus, 1, 0x10), 0xffff_f000);
@@ -302,8 +319,8 @@ mod tests {
 
     #[test]
     fn the_bar_answers_where_the_guest_put_it_and_while_memory_is_enabled() {
-        let mut bus = PciBus::new(true);
-        let window = bus.window();
+        let mut bus = PciBus::new(1);
+        let window = bus.windows().remove(0);
         let first = u64::from(get(&mut bus, 1, 0x10));
         assert_eq!(window.base_of(first, 4), None);
         set(&mut bus, 1, 0x04, COMMAND_MEMORY);
@@ -320,12 +337,30 @@ mod tests {
 
     #[test]
     fn a_restored_bus_has_the_bar_where_it_was() {
-        let mut bus = PciBus::new(true);
+        let mut bus = PciBus::new(1);
         set(&mut bus, 1, 0x10, 0xd000_0000);
         set(&mut bus, 1, 0x04, COMMAND_MEMORY);
-        let mut other = PciBus::new(true);
+        let mut other = PciBus::new(1);
         other.restore(&bus.state());
-        assert_eq!(other.window().base_of(0xd000_0000, 8), Some(0xd000_0000));
+        assert_eq!(other.windows()[0].base_of(0xd000_0000, 8), Some(0xd000_0000));
         assert_eq!(other.state(), bus.state());
+    }
+
+    #[test]
+    fn each_memctl_function_has_a_bar_of_its_own() {
+        let mut bus = PciBus::new(2);
+        let windows = bus.windows();
+        let first = u64::from(get(&mut bus, 1, 0x10));
+        let second = u64::from(get(&mut bus, 2, 0x10));
+        assert_eq!(second, first + BAR_LENGTH);
+        assert_eq!(get(&mut bus, 2, 0x00), 0x0087_1ae0);
+        assert_eq!(get(&mut bus, 3, 0x00), u32::MAX);
+        set(&mut bus, 2, 0x04, COMMAND_MEMORY);
+        assert_eq!(windows[0].base_of(first, 4), None);
+        assert_eq!(windows[1].base_of(second, 4), Some(second));
+        let mut other = PciBus::new(2);
+        other.restore(&bus.state());
+        assert_eq!(other.state(), bus.state());
+        assert_eq!(other.windows()[1].base_of(second, 4), Some(second));
     }
 }

@@ -47,7 +47,7 @@ pub struct VmState {
     interval_timer: Option<kvm_pit_state2>,
     interrupt_controllers: Vec<kvm_irqchip>,
     vcpus: Vec<VcpuState>,
-    /// The PCI bus, with the place of the BAR.
+    /// The PCI bus, with the places of the BARs.
     pub pci: PciState,
     /// The serial port, if there is one.
     pub serial: Option<SavedSerial>,

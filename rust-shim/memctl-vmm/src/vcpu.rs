@@ -23,14 +23,22 @@ use crate::seccomp::Sandbox;
 pub struct Machine {
     /// Port devices.
     pub ports: Arc<Ports>,
-    /// Where the memctl function's BAR is.
-    pub window: BarWindow,
-    /// The memctl device.
-    pub device: Option<Arc<Device>>,
+    /// The memctl devices.
+    pub devices: Vec<Arc<Device>>,
+    /// Where each device's BAR is.
+    pub windows: Vec<BarWindow>,
     /// Where RAM is.
     pub ram: Arc<RamMap>,
     /// Whether vCPUs run.
     pub gate: Gate,
+}
+
+impl Machine {
+    /// The device that an access is for, and the address of its BAR.
+    fn device_at(&self, address: u64, length: usize) -> Option<(&Device, u64)> {
+        let mut places = self.devices.iter().zip(&self.windows);
+        places.find_map(|(device, window)| Some((device.as_ref(), window.base_of(address, length)?)))
+    }
 }
 
 const PAUSED: u8 = 0;
@@ -190,20 +198,16 @@ fn run(index: u8, fd: &Mutex<VcpuFd>, machine: &Machine) -> Event {
 fn run_while_open(index: u8, fd: &mut VcpuFd, machine: &Machine) -> Option<Event> {
     loop {
         match fd.run() {
-            Ok(VcpuExit::MmioWrite(address, data)) => {
-                match (&machine.device, machine.window.base_of(address, data.len())) {
-                    (Some(device), Some(base)) => device.write(base, address - base, data),
-                    _ if machine.ram.contains(address) => return Some(trespass(index, address)),
-                    _ => {}
-                }
-            }
-            Ok(VcpuExit::MmioRead(address, data)) => {
-                match (&machine.device, machine.window.base_of(address, data.len())) {
-                    (Some(device), Some(base)) => device.read(base, address - base, data),
-                    _ if machine.ram.contains(address) => return Some(trespass(index, address)),
-                    _ => data.fill(0xff),
-                }
-            }
+            Ok(VcpuExit::MmioWrite(address, data)) => match machine.device_at(address, data.len()) {
+                Some((device, base)) => device.write(base, address - base, data),
+                _ if machine.ram.contains(address) => return Some(trespass(index, address)),
+                _ => {}
+            },
+            Ok(VcpuExit::MmioRead(address, data)) => match machine.device_at(address, data.len()) {
+                Some((device, base)) => device.read(base, address - base, data),
+                _ if machine.ram.contains(address) => return Some(trespass(index, address)),
+                _ => data.fill(0xff),
+            },
             Ok(VcpuExit::IoOut(port, data)) => {
                 if let Some(ending) = machine.ports.write(port, data) {
                     return Some(Event::Ended(ending));

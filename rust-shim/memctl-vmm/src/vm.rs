@@ -11,7 +11,7 @@ use memctl_shim::{Device, Plugin};
 use vmm_sys_util::eventfd::EventFd;
 
 use crate::boot::{self, Payload};
-use crate::config::{Arguments, CpusConfig, MemoryConfig};
+use crate::config::{Arguments, CpusConfig, MemctlConfig, MemoryConfig};
 use crate::dirty::DevicePages;
 use crate::event::Event;
 use crate::failure::{Doing, Failure, Result};
@@ -76,8 +76,8 @@ impl Vm {
         };
         let (kvm, fd) = open_kvm()?;
         let pages = Arc::new(DevicePages::default());
-        let device = make_device(arguments, plugin, &pages)?;
-        let mut ram = GuestRam::new(memory, Arc::clone(&fd), device.clone())?;
+        let devices = make_devices(arguments, plugin, &pages)?;
+        let mut ram = GuestRam::new(memory, Arc::clone(&fd), devices.clone())?;
 
         let interrupt = EventFd::new(libc::EFD_NONBLOCK).doing("eventfd")?;
         fd.register_irqfd(&interrupt, serial::INTERRUPT)
@@ -88,16 +88,16 @@ impl Vm {
             interrupt,
             saved.and_then(|state| state.serial.as_ref()),
         )?;
-        let mut pci = PciBus::new(device.is_some());
+        let mut pci = PciBus::new(devices.len());
         if let Some(state) = saved {
             pci.restore(&state.pci);
         }
-        let window = pci.window();
+        let windows = pci.windows();
         let ports = Arc::new(Ports::new(uart, pci));
         let machine = Arc::new(Machine {
             ports,
-            window,
-            device,
+            devices,
+            windows,
             ram: ram.map(),
             gate: Gate::default(),
         });
@@ -107,7 +107,7 @@ impl Vm {
             Some(snapshot) => {
                 snapshot.fill(&mut ram)?;
                 snapshot.state.apply(&fd, fds.iter())?;
-                restore_device(machine.device.as_deref(), &snapshot.state)?;
+                restore_device(&machine.devices, &snapshot.state)?;
             }
             None => {
                 let entry = load(
@@ -156,15 +156,15 @@ impl Vm {
         &self.machine.ports
     }
 
-    /// The memctl device.
+    /// The memctl devices, at least one.
     ///
     /// # Errors
     /// The VM has none.
-    pub fn device(&self) -> Result<&Device> {
-        self.machine
-            .device
-            .as_deref()
-            .ok_or_else(|| Failure::new("this VM has no memctl device"))
+    pub fn devices(&self) -> Result<&[Arc<Device>]> {
+        match self.machine.devices.as_slice() {
+            [] => Err(Failure::new("this VM has no memctl device")),
+            devices => Ok(devices),
+        }
     }
 
     /// Whether vCPUs run.
@@ -203,7 +203,7 @@ impl Vm {
             .as_ref()
             .ok_or_else(|| Failure::new("a restored VM has no kernel to start again"))?;
         vcpu::pause(&self.vcpus, &self.machine)?;
-        if let Some(device) = self.machine.device.as_deref() {
+        for device in &self.machine.devices {
             device.reset().doing("can't reset the memctl device")?;
         }
         self.machine.ports.pci().restore(&power_on.state.pci);
@@ -230,7 +230,7 @@ impl Vm {
     /// Writes a snapshot into `directory`. What the guest has closed is held readable meanwhile.
     ///
     /// # Errors
-    /// The VM is running or has hot-plugged RAM, or the folder can't be written.
+    /// The VM is running, has hot-plugged RAM or several memctl devices, or the folder can't be written.
     pub fn snapshot(&self, directory: &Path) -> Result<()> {
         if self.running {
             return Err(Failure::new("a running VM can't be saved: pause it first"));
@@ -240,7 +240,11 @@ impl Vm {
                 "a VM with hot-plugged RAM can't be saved: unplug it first",
             ));
         }
-        let device = self.machine.device.as_deref();
+        let device = match self.machine.devices.as_slice() {
+            [] => None,
+            [device] => Some(device.as_ref()),
+            _ => return Err(Failure::new("a VM with several memctl devices can't be saved")),
+        };
         let state = VmState::capture(&self.fd, &self.vcpus, &self.machine, device)?;
         if let Some(device) = device {
             device
@@ -260,7 +264,7 @@ impl Vm {
     /// KVM or the plugin refuses.
     pub fn set_dirty_logging(&mut self, enabled: bool) -> Result<()> {
         self.ram.set_dirty_logging(enabled)?;
-        if let Some(device) = self.machine.device.as_deref() {
+        for device in &self.machine.devices {
             device
                 .set_dirty_logging(enabled)
                 .doing("can't switch the device's dirty log")?;
@@ -306,19 +310,20 @@ fn open_kvm() -> Result<(Kvm, Arc<VmFd>)> {
     Ok((kvm, Arc::new(fd)))
 }
 
-fn make_device(
+fn make_devices(
     arguments: &Arguments,
     plugin: Option<&Plugin>,
     pages: &Arc<DevicePages>,
-) -> Result<Option<Arc<Device>>> {
-    let (Some(plugin), Some(config)) = (plugin, &arguments.memctl) else {
-        return Ok(None);
+) -> Result<Vec<Arc<Device>>> {
+    let Some(plugin) = plugin else {
+        return Ok(Vec::new());
     };
-    let log: Arc<dyn memctl_shim::DirtyLog> = Arc::clone(pages) as _;
-    let device = plugin
-        .create_device(&config.options, Some(log))
-        .doing("can't make the memctl device")?;
-    Ok(Some(Arc::new(device)))
+    let make = |config: &MemctlConfig| {
+        let log: Arc<dyn memctl_shim::DirtyLog> = Arc::clone(pages) as _;
+        let device = plugin.create_device(&config.options, Some(log));
+        device.map(Arc::new).doing("can't make the memctl device")
+    };
+    arguments.memctl.iter().map(make).collect()
 }
 
 fn make_vcpus(kvm: &Kvm, vm: &VmFd, count: u8) -> Result<Vec<kvm_ioctls::VcpuFd>> {
@@ -352,13 +357,14 @@ fn load(
     boot::load(&ram.view()?, &payload)
 }
 
-fn restore_device(device: Option<&Device>, state: &VmState) -> Result<()> {
-    match (device, &state.device) {
-        (Some(device), Some(bytes)) => device.restore(bytes).doing("can't restore the memctl device"),
-        (None, None) => Ok(()),
-        (None, Some(_)) => Err(Failure::new(
+fn restore_device(devices: &[Arc<Device>], state: &VmState) -> Result<()> {
+    match (devices, &state.device) {
+        ([device], Some(bytes)) => device.restore(bytes).doing("can't restore the memctl device"),
+        ([], None) => Ok(()),
+        ([], Some(_)) => Err(Failure::new(
             "the snapshot is of a VM with a memctl device: --memctl is needed",
         )),
-        (Some(_), None) => Err(Failure::new("the snapshot is of a VM without a memctl device")),
+        (_, None) => Err(Failure::new("the snapshot is of a VM without a memctl device")),
+        (_, Some(_)) => Err(Failure::new("the snapshot is of a VM with one memctl device")),
     }
 }
