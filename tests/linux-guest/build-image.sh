@@ -5,8 +5,9 @@
 #
 # Builds, for each kernel (both by default), the driver and an initramfs with
 # busybox, the modules, the memctl command and the in-guest tests, into
-# out/linux-guest/: vmlinuz-KERNEL and initramfs-KERNEL.img. Beside them
-# watch-guest, which runs on the host, and outer.img, the initramfs of the
+# out/linux-guest/: vmlinuz-KERNEL and initramfs-KERNEL.img, and kexec-KERNEL.img,
+# an initramfs that holds these two besides. Beside them watch-guest, which runs
+# on the host, mute.so, a broken device, and outer.img, the initramfs of the
 # emulated host (outer-host.sh). Kernels come from packages.sh.
 set -euo pipefail
 
@@ -80,12 +81,19 @@ build_guest() {
 	cp "$busybox" "$root/bin/"
 	ln -s busybox "$root/bin/sh"
 	cp "$here/init" "$root/init"
-	cp "$here/guest/shell-tests.sh" "$root/lib/"
+	cp "$here"/guest/*.sh "$root/lib/"
 	cp "$out/guest/modules/$(basename "$cache/$kernel"/lib/modules/*)"/*.ko \
 		"$work"/kernel/*.ko "$root/lib/modules/"
 	strip --strip-debug "$root"/lib/modules/*.ko
 	cp "$out/guest-test" "$out/guest/bin/memctl" "$out"/guest/tests/* "$root/bin/"
 	pack "$root" "$out/initramfs-$kernel.img"
+
+	rm -rf "$work/next"
+	mkdir -p "$work/next/boot"
+	cp "$out/vmlinuz-$kernel" "$work/next/boot/vmlinuz"
+	cp "$out/initramfs-$kernel.img" "$work/next/boot/initramfs.img"
+	pack "$work/next" "$work/next.img"
+	cat "$out/initramfs-$kernel.img" "$work/next.img" > "$out/kexec-$kernel.img"
 }
 
 build_outer() {
@@ -107,6 +115,7 @@ need gcc gcc strip binutils make make
 "$here/packages.sh"
 mkdir -p "$out"
 gcc "${c_flags[@]}" -o "$out/watch-guest" "$here"/host/*.c
+gcc "${c_flags[@]}" -shared -fPIC -I "$repository/native/include" -o "$out/mute.so" "$here/mute/plugin.c"
 gcc "${c_flags[@]}" -static -pthread -o "$out/guest-test" "$here"/guest/*.c
 build_guest_side "$(echo "$cache"/6.1/usr/src/linux-headers-*-amd64)" tools tests
 build_outer

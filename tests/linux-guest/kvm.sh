@@ -16,12 +16,16 @@ lanes() {
 	awk '/^[^#]/ { print $1 }' "$1" | sort -u
 }
 
-# vmm_command KERNEL TESTS VCPUS MEMORY: the VMM's command line, as shell words
+# vmm_command KERNEL TESTS VCPUS MEMORY [FLAGS]...: the VMM's command line, as
+# shell words. Some tests need an image or devices of their own.
 vmm_command() {
-	printf '%q ' "$VMM" --kernel "$IMAGES/vmlinuz-$1" \
-		--initramfs "$IMAGES/initramfs-$1.img" \
+	local image=initramfs-$1 device=(--memctl "plugin=$PLUGIN") second=()
+	[[ ,$2, = *,kexec,* ]] && image=kexec-$1
+	[[ ,$2, = *,mute-device,* ]] && device=(--memctl "plugin=$IMAGES/mute.so")
+	[[ ,$2, = *,second-device,* ]] && second=("${device[@]}")
+	printf '%q ' "$VMM" --kernel "$IMAGES/vmlinuz-$1" --initramfs "$IMAGES/$image.img" \
 		--cmdline "$("$here/guest-cmdline.sh" "$2")" --cpus "boot=$3" \
-		--memory "$4" --serial tty --console off --memctl "plugin=$PLUGIN"
+		--memory "$4" --serial tty --console off "${device[@]}" "${second[@]}" "${@:5}"
 	echo "$VMM_FLAGS"
 }
 

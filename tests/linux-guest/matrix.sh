@@ -23,9 +23,9 @@ vmm_memory() { # BACKING MIB
 }
 
 run_guest() { # KERNEL VCPUS BACKING MIB SECONDS TESTS
-	local label="Linux $1, $2 vCPU, $3"
-	eval "$IMAGES/watch-guest -l '$label' -t $5 -- \
-		$(vmm_command "$1" "$6" "$2" "$(vmm_memory "$3" "$4")")" \
+	local label="Linux $1, $2 vCPU, $3" socket=$sockets/$1-$2-$3
+	eval "$IMAGES/watch-guest -l '$label' -t $5 -a $socket -- \
+		$(vmm_command "$1" "$6" "$2" "$(vmm_memory "$3" "$4")" --api-socket "path=$socket")" \
 		2> "$LOGS/$1-$2-$3.log"
 }
 
@@ -54,6 +54,8 @@ run_lane() {
 }
 
 mkdir -p "$LOGS"
+sockets=$(mktemp -d)
+trap 'rm -rf "$sockets"' EXIT
 reserved=$(cat /proc/sys/vm/nr_hugepages)
 # shellcheck disable=SC2046 # words
 [ $# -gt 0 ] || set -- $(lanes "$matrix")

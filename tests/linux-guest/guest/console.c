@@ -81,6 +81,15 @@ const char *ask_host(const char *format, ...)
 	return line + 1;
 }
 
+unsigned long host_counter(const char *name)
+{
+	unsigned long value;
+
+	if (sscanf(ask_host("counter memctl %s", name), "%lu", &value) != 1)
+		fail("the VMM does not tell %s", name);
+	return value;
+}
+
 struct usage host_usage(void)
 {
 	struct usage usage;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* guest-test NAME [NUMBER]: one of the in-guest tests, see test.h. */
+/* guest-test NAME [NUMBER|TEXT]: one of the in-guest tests, see test.h. */
 #include "test.h"
 
 #include <stdio.h>
@@ -36,6 +36,12 @@ int main(int argc, char **argv)
 		return test_fuzz(number);
 	if (!strcmp(name, "report"))
 		return test_report(number);
+	if (!strcmp(name, "silence"))
+		return test_silence();
+	if (!strcmp(name, "kexec") && argc > 2)
+		return test_kexec(argv[2]);
+	if (!strcmp(name, "disconnected"))
+		return test_disconnected();
 	if (!strcmp(name, "done"))
 		return done();
 	fprintf(stderr, "guest-test: no test called '%s'\n", name);

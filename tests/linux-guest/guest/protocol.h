@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The request layouts, codes and ioctl of the memctl protocol as a client
+ * The request layouts, codes, registers and ioctl of the memctl protocol as a client
  * outside this repository would write them down: from the protocol's text,
  * not from the project's header, so that a slip in that header shows.
  */
@@ -27,6 +27,18 @@ enum {
 	MEMCTL_SET_VMA_ANON_NAME,
 	MEMCTL_FUNC_CODES,
 };
+
+/* Registers of BAR 0, and what is written to and read from the second. */
+#define MEMCTL_BUF_PHYS_ADDR 0x0
+#define MEMCTL_COMMAND 0x8
+
+#define MEMCTL_RESET 0x060FE6D2U
+#define MEMCTL_REGISTER 0x0E359539U
+#define MEMCTL_READY 0x0CA8D227U
+#define MEMCTL_DISCONNECT 0x030F5DA0U
+#define MEMCTL_ACK 0x03CF5196U
+#define MEMCTL_ERROR 0x01FBA249U
+#define MEMCTL_FIRST_CHANNEL 0x80000000U
 
 struct memctl_buf {
 	union {

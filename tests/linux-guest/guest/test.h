@@ -30,6 +30,9 @@ void fail(const char *format, ...)
 const char *ask_host(const char *format, ...)
 	__attribute__((format(printf, 1, 2)));
 
+/* A counter of the first memctl device, as the VMM tells it. */
+unsigned long host_counter(const char *name);
+
 /* KiB of host memory behind this guest's RAM. */
 struct usage {
 	long resident, allocated;
@@ -130,5 +133,8 @@ int test_examples(void);
 int test_stress(unsigned int seconds);
 int test_fuzz(unsigned long calls);
 int test_report(unsigned long mib);
+int test_silence(void);
+int test_kexec(const char *command_line);
+int test_disconnected(void);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * watch-guest -l LABEL [-t SECONDS] -- VMM ARGUMENTS...
+ * watch-guest -l LABEL [-t SECONDS] [-a SOCKET] -- VMM ARGUMENTS...
  *
  * Runs a VMM whose guest has its console on the VMM's standard input and
  * output, and stands beside it as the host: a line "@host QUERY" from the
@@ -15,6 +15,7 @@
  *   @host name GPA                          @-
  *   @host usage                             @resident=KIB allocated=KIB
  *   @host backing | features                see probe.h
+ *   @host counter DEVICE NAME               @12, from the VMM's API at SOCKET (see api.h)
  *   @host done                              @bye, the guest is about to stop
  *
  * Numbers are hexadecimal. An answer that the host can't give is "@error".
@@ -35,10 +36,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "api.h"
 #include "probe.h"
 
 struct session {
-	const char *label;
+	const char *label, *api_socket;
 	pid_t vmm;
 	int to_guest, from_guest;
 	struct guest_ram ram;
@@ -58,7 +60,7 @@ static bool parse_signature(const char *hex, uint8_t signature[SIGNATURE_BYTES])
 
 static int answer_query(struct session *s, const char *query, char *out, size_t size)
 {
-	char what[16] = "", hex[2 * SIGNATURE_BYTES + 1] = "";
+	char what[16] = "", hex[2 * SIGNATURE_BYTES + 1] = "", device[16], counter[40];
 	uint8_t signature[SIGNATURE_BYTES];
 	uint64_t gpa = 0, length = 0, unit = 0;
 
@@ -69,6 +71,8 @@ static int answer_query(struct session *s, const char *query, char *out, size_t 
 			 probe_locate(&s->ram, s->vmm, gpa, length, signature));
 		return 0;
 	}
+	if (sscanf(query, "counter %15s %39s", device, counter) == 2)
+		return api_counter(s->api_socket, device, counter, out, size);
 	sscanf(query, "%15s %lx %lx %lx", what, &gpa, &length, &unit);
 	if (!strcmp(what, "features"))
 		return probe_features(out, size);
@@ -203,11 +207,13 @@ int main(int argc, char **argv)
 	int option, status, seconds = 120;
 	char how[96];
 
-	while ((option = getopt(argc, argv, "l:t:")) != -1) {
+	while ((option = getopt(argc, argv, "l:t:a:")) != -1) {
 		if (option == 'l')
 			s.label = optarg;
 		else if (option == 't')
 			seconds = atoi(optarg);
+		else if (option == 'a')
+			s.api_socket = optarg;
 		else
 			return 2;
 	}

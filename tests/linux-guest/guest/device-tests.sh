@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+#
+# The tests of guests with an unusual device: two of them, or a broken one.
+
+pci_driver=/sys/bus/pci/drivers/memctl
+
+# memctl_functions: the folders of all PCI functions with the device's identity
+memctl_functions() {
+	for function in /sys/bus/pci/devices/*; do
+		if [ "$(cat "$function/vendor")" = 0x1ae0 ] && [ "$(cat "$function/device")" = 0x0087 ]; then
+			echo "$function"
+		fi
+	done
+}
+
+# bind FUNCTION: prints the error if there is one
+bind() {
+	(echo "${1##*/}" > $pci_driver/bind) 2>&1
+}
+
+unbind() {
+	echo "${1##*/}" > $pci_driver/unbind
+}
+
+# A request that goes all the way: INFO would be answered by the driver.
+answers() {
+	memctl lock --range 0x1000+4K > /dev/null && memctl unlock --range 0x1000+4K > /dev/null
+}
+
+# host_counter DEVICE NAME, as the VMM tells it
+host_counter() {
+	echo "@host counter $1 $2" > /dev/console
+	read -r answer < /dev/console
+	echo "${answer#@}"
+}
+
+test_second_device() {
+	# shellcheck disable=SC2046 # words
+	set -- $(memctl_functions)
+	[ $# = 2 ] && [ -e "$1/driver" ] && [ ! -e "$2/driver" ]
+	result $? "of two devices the first is bound and the second is not"
+	bind "$2" | grep -q 'Device or resource busy' && [ ! -e "$2/driver" ]
+	result $? "the second is refused with EBUSY while the first is bound"
+	requests=$(host_counter memctl requests_MLOCK)
+	answers && [ "$(host_counter memctl requests_MLOCK)" = $((requests + 1)) ]
+	result $? "the first goes on answering"
+	[ "$(host_counter memctl1 channels)" = 0 ] && [ "$(host_counter memctl1 requests_INFO)" = 0 ]
+	result $? "the second was not touched"
+
+	unbind "$1" && [ ! -e /dev/memctl ]
+	result $? "the first is unbound, and its device node has gone"
+	[ "$(host_counter memctl channels)" = 0 ]
+	result $? "it knows no buffer any more"
+	[ -z "$(bind "$2")" ] && answers && [ "$(host_counter memctl1 requests_MLOCK)" = 1 ]
+	result $? "now the second can be bound and answers"
+	bind "$1" | grep -q 'Device or resource busy' && [ ! -e "$1/driver" ] && answers
+	result $? "the first is refused with EBUSY meanwhile, and the second goes on answering"
+	unbind "$2" && [ -z "$(bind "$1")" ] && answers && [ ! -e "$2/driver" ]
+	result $? "they change places again"
+}
+
+# absent FUNCTION: nothing of a failed probe is left
+absent() {
+	[ ! -e "$1/driver" ] && [ ! -e /dev/memctl ] && [ ! -e /sys/class/misc/memctl ] &&
+		! grep -q memctl /proc/iomem
+}
+
+# said TEXT: the driver's message is in the kernel's log
+said() {
+	dmesg | grep -q "memctl.*$1"
+}
+
+# The device breaks in another way each time (mute/plugin.c).
+test_mute_device() {
+	function=$(memctl_functions)
+	load_module && [ -e "$function/driver" ]
+	result $? "a device that answers at first is bound"
+	guest-test silence
+	unbind "$function" && absent "$function"
+	result $? "the silent device is unbound and leaves nothing"
+	bind "$function" | grep -q 'Input/output error'
+	result $? "one that answers no request is refused with EIO"
+	absent "$function" && said 'device does not answer'
+	result $? "nothing of it is left, and the kernel's log says why"
+	bind "$function" | grep -q 'Input/output error'
+	result $? "one that answers no transport command is refused with EIO"
+	absent "$function" && said 'RESET refused' && said 'keeping the request buffers'
+	result $? "nothing but its buffers is left, which it may still write to"
+	rmmod memctl && [ ! -e $pci_driver ]
+	result $? "the module goes"
+	load_module && [ -e "$function/driver" ] && answers
+	result $? "and comes back, and a sound device works"
+}

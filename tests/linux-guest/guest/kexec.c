@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A kernel started by kexec, and how it finds the device: without a driver of
+ * its own yet, and with the memory that was the old kernel's.
+ */
+#define _GNU_SOURCE
+#include "test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/reboot.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* linux/reboot.h, which collides with sys/reboot.h. */
+#define KEXEC_COMMAND 0x45584543
+/* At least as many as the old kernel had: one for each possible CPU. */
+#define CHANNELS 64
+
+int test_kexec(const char *command_line)
+{
+	int kernel = open("/boot/vmlinuz", O_RDONLY | O_CLOEXEC);
+	int initramfs = open("/boot/initramfs.img", O_RDONLY | O_CLOEXEC);
+	bool loaded = !syscall(SYS_kexec_file_load, kernel, initramfs,
+			       strlen(command_line) + 1, command_line, 0UL);
+
+	if (!check(loaded, "the next kernel is loaded (%s)", loaded ? "0" : strerror(errno)))
+		return 1;
+	reboot(KEXEC_COMMAND);
+	fail("the next kernel does not start: %s", strerror(errno));
+}
+
+static bool has_id(const char *folder, const char *file, unsigned int expected)
+{
+	unsigned int value = 0;
+	char path[96];
+	FILE *id;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, file);
+	id = fopen(path, "r");
+	if (!id)
+		return false;
+	if (fscanf(id, "%x", &value) != 1)
+		value = 0;
+	fclose(id);
+	return value == expected;
+}
+
+static void enable(const char *folder, const char *value)
+{
+	char path[96];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/enable", folder);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, value, 1) != 1)
+		fail("no way to %s", path);
+	close(fd);
+}
+
+static volatile uint32_t *map_registers(const char *folder)
+{
+	char path[96];
+	void *registers;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/resource0", folder);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	registers = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (registers == MAP_FAILED)
+		fail("no way to %s", path);
+	close(fd);
+	return registers;
+}
+
+static unsigned long all_requests(void)
+{
+	char name[48];
+	unsigned long sum = 0;
+	unsigned int code;
+
+	for (code = 0; code < MEMCTL_FUNC_CODES; code++) {
+		snprintf(name, sizeof(name), "requests_%s", code_name(code));
+		sum += host_counter(name);
+	}
+	return sum + host_counter("refused_UNKNOWN_FUNCTION");
+}
+
+static void ring_every_channel(volatile uint32_t *command)
+{
+	unsigned long requests = all_requests(), ignored = host_counter("ignored_accesses");
+	unsigned int i;
+
+	check(requests > 0, "the old kernel made requests (%lu)", requests);
+	for (i = 0; i < CHANNELS; i++)
+		*command = MEMCTL_FIRST_CHANNEL + i;
+	requests = all_requests() - requests;
+	ignored = host_counter("ignored_accesses") - ignored;
+	check(!requests && ignored == CHANNELS,
+	      "no channel of the old kernel is answered into its memory (%lu of %d, %lu ignored)",
+	      requests, CHANNELS, ignored);
+}
+
+int test_disconnected(void)
+{
+	volatile uint32_t *command;
+	uint32_t last;
+	glob_t folders;
+	size_t i;
+
+	meet_host();
+	if (glob("/sys/bus/pci/devices/*", 0, NULL, &folders))
+		fail("no PCI devices");
+	for (i = 0; i < folders.gl_pathc; i++)
+		if (has_id(folders.gl_pathv[i], "vendor", 0x1ae0) &&
+		    has_id(folders.gl_pathv[i], "device", 0x0087))
+			break;
+	if (i == folders.gl_pathc)
+		fail("no memctl device");
+	enable(folders.gl_pathv[i], "1");
+	command = map_registers(folders.gl_pathv[i]) + MEMCTL_COMMAND / 4;
+	last = *command;
+	check(last == MEMCTL_ERROR, "the device's last answer was that to DISCONNECT (%#x)", last);
+	check(!host_counter("channels"), "it knows no buffer of the old kernel (%lu)",
+	      host_counter("channels"));
+	ring_every_channel(command);
+	enable(folders.gl_pathv[i], "0");
+	globfree(&folders);
+	return 0;
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A memctl plugin whose device breaks in a way of its own each time that a
+ * driver connects (which is counted by RESETs):
+ *
+ *   1st connection   answers the first requests, then none
+ *   2nd              answers no request
+ *   3rd              does not answer transport commands either
+ *   from the 4th on  a sound device, except that it does nothing to memory
+ *
+ * For guests with one vCPU: there is no lock.
+ */
+#include <memctl_plugin.h>
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../guest/protocol.h"
+
+#define ANSWERS_OF_THE_FIRST 10
+#define MAX_CHANNELS 64
+#define MAX_REGIONS 8
+#define BUFFER_LENGTH 32
+
+struct memctl_device {
+	struct memctl_region regions[MAX_REGIONS];
+	uint64_t payload, buffers[MAX_CHANNELS];
+	uint32_t answer;
+	unsigned int connection, channels, answered;
+};
+
+static uint8_t *host_address(const memctl_device *device, uint64_t guest_address)
+{
+	int i;
+
+	for (i = 0; i < MAX_REGIONS; i++) {
+		const struct memctl_region *region = &device->regions[i];
+		uint64_t offset = guest_address - region->guest_address;
+
+		if (guest_address >= region->guest_address && offset < region->length &&
+		    BUFFER_LENGTH <= region->length - offset)
+			return (uint8_t *)region->host_address + offset;
+	}
+	return NULL;
+}
+
+static bool answers(const memctl_device *device)
+{
+	switch (device->connection) {
+	case 1:
+		return device->answered < ANSWERS_OF_THE_FIRST;
+	case 2:
+	case 3:
+		return false;
+	default:
+		return true;
+	}
+}
+
+static void request(memctl_device *device, uint32_t channel)
+{
+	struct memctl_buf buf, answer = { 0 };
+	uint8_t *place;
+
+	if (channel >= device->channels || !answers(device))
+		return;
+	place = host_address(device, device->buffers[channel]);
+	memcpy(&buf, place, sizeof(buf));
+	if (buf.call.func_code == MEMCTL_INFO) {
+		answer.info.major_version = 1;
+		answer.info.page_size = 4096;
+	}
+	memcpy(place, &answer, sizeof(answer));
+	device->answered++;
+}
+
+static void transport(memctl_device *device, uint32_t command)
+{
+	switch (command) {
+	case MEMCTL_RESET:
+		device->connection++;
+		device->channels = 0;
+		device->answer = MEMCTL_ACK;
+		break;
+	case MEMCTL_REGISTER:
+		if (device->channels == MAX_CHANNELS ||
+		    !host_address(device, device->payload)) {
+			device->answer = MEMCTL_ERROR;
+			break;
+		}
+		device->buffers[device->channels] = device->payload;
+		device->payload = MEMCTL_FIRST_CHANNEL + device->channels++;
+		device->answer = MEMCTL_ACK;
+		break;
+	case MEMCTL_READY:
+		device->answer = MEMCTL_ACK;
+		break;
+	default:
+		device->channels = 0;
+		device->answer = MEMCTL_ERROR;
+		break;
+	}
+	if (device->connection == 3)
+		device->answer = 0;
+}
+
+uint64_t abi_version(void)
+{
+	return (uint64_t)MEMCTL_ABI_MAGIC << 32 | MEMCTL_ABI_VERSION;
+}
+
+size_t last_error(char *buffer, size_t capacity)
+{
+	if (capacity)
+		buffer[0] = '\0';
+	return 0;
+}
+
+memctl_status device_create(const struct memctl_host *host, const char *options,
+			    size_t options_length, memctl_device **device)
+{
+	(void)host;
+	(void)options;
+	if (options_length)
+		return MEMCTL_INVALID_ARGUMENT;
+	*device = calloc(1, sizeof(**device));
+	if (!*device)
+		return MEMCTL_LIMIT_REACHED;
+	(*device)->answer = MEMCTL_ERROR;
+	return MEMCTL_OK;
+}
+
+memctl_status device_destroy(memctl_device *device)
+{
+	free(device);
+	return MEMCTL_OK;
+}
+
+memctl_status device_reset(memctl_device *device)
+{
+	device->channels = 0;
+	device->answer = MEMCTL_ERROR;
+	return MEMCTL_OK;
+}
+
+memctl_status register_memory(memctl_device *device, const struct memctl_region *region)
+{
+	int i;
+
+	for (i = 0; i < MAX_REGIONS; i++) {
+		if (!device->regions[i].length) {
+			device->regions[i] = *region;
+			return MEMCTL_OK;
+		}
+	}
+	return MEMCTL_LIMIT_REACHED;
+}
+
+memctl_status unregister_memory(memctl_device *device, uint64_t guest_address, uint64_t length)
+{
+	int i;
+
+	for (i = 0; i < MAX_REGIONS; i++) {
+		struct memctl_region *region = &device->regions[i];
+
+		if (region->guest_address == guest_address && region->length == length) {
+			memset(region, 0, sizeof(*region));
+			return MEMCTL_OK;
+		}
+	}
+	return MEMCTL_NOT_FOUND;
+}
+
+memctl_status mmio_read(memctl_device *device, uint64_t offset, uint8_t *data, size_t length)
+{
+	struct {
+		uint64_t payload;
+		uint32_t command, padding;
+	} registers = { device->payload, device->answer, 0 };
+
+	memset(data, 0, length);
+	if (offset < sizeof(registers) && length <= sizeof(registers) - offset)
+		memcpy(data, (uint8_t *)&registers + offset, length);
+	return MEMCTL_OK;
+}
+
+memctl_status mmio_write(memctl_device *device, uint64_t offset, const uint8_t *data,
+			 size_t length)
+{
+	uint32_t command;
+
+	if (offset < MEMCTL_COMMAND && length <= MEMCTL_COMMAND - offset) {
+		memcpy((uint8_t *)&device->payload + offset, data, length);
+		return MEMCTL_OK;
+	}
+	if (offset != MEMCTL_COMMAND || length != sizeof(command))
+		return MEMCTL_IGNORED_ACCESS;
+	memcpy(&command, data, sizeof(command));
+	if (command >= MEMCTL_FIRST_CHANNEL)
+		request(device, command - MEMCTL_FIRST_CHANNEL);
+	else
+		transport(device, command);
+	return MEMCTL_OK;
+}
+
+memctl_status device_statistics(memctl_device *device, struct memctl_counter *counters,
+				size_t capacity, size_t *count)
+{
+	(void)device;
+	(void)counters;
+	(void)capacity;
+	*count = 0;
+	return MEMCTL_OK;
+}
+
+/* What the suite's VMM has no use for here, but looks up. */
+
+memctl_status set_dirty_logging(memctl_device *device, uint32_t enabled)
+{
+	(void)device;
+	(void)enabled;
+	return MEMCTL_INVALID_ARGUMENT;
+}
+
+memctl_status inhibit_discard(memctl_device *device, uint32_t enabled)
+{
+	(void)device;
+	(void)enabled;
+	return MEMCTL_OK;
+}
+
+memctl_status hold_readable(memctl_device *device, uint32_t enabled)
+{
+	(void)device;
+	(void)enabled;
+	return MEMCTL_OK;
+}
+
+memctl_status device_save(memctl_device *device, uint8_t *buffer, size_t capacity,
+			  size_t *length)
+{
+	(void)device;
+	(void)buffer;
+	(void)capacity;
+	(void)length;
+	return MEMCTL_INTERNAL_ERROR;
+}
+
+memctl_status device_restore(memctl_device *device, const uint8_t *state, size_t length)
+{
+	(void)device;
+	(void)state;
+	(void)length;
+	return MEMCTL_INVALID_STATE;
+}
