@@ -42,7 +42,7 @@ fn last_error(plugin: &Plugin) -> String {
 
 #[test]
 fn a_host_structure_is_checked_before_use() {
-    let Some(plugin) = support::plugin() else { return };
+    let plugin = support::plugin();
     unsafe extern "C" fn copy(
         _: *mut std::ffi::c_void,
         _: *mut std::ffi::c_void,
@@ -80,7 +80,7 @@ fn a_host_structure_is_checked_before_use() {
 
 #[test]
 fn a_longer_host_structure_of_a_later_caller_is_accepted() {
-    let Some(plugin) = support::plugin() else { return };
+    let plugin = support::plugin();
     #[repr(C)]
     struct Later {
         host: memctl_host,
@@ -99,7 +99,7 @@ fn a_longer_host_structure_of_a_later_caller_is_accepted() {
 
 #[test]
 fn options_that_are_null_or_no_text_are_refused() {
-    let Some(plugin) = support::plugin() else { return };
+    let plugin = support::plugin();
     assert_eq!(create(&plugin, &host(), b"\xff\xfe").0, MEMCTL_INVALID_ARGUMENT);
     assert_eq!(
         create(&plugin, &host(), &[b'a'; 100_000]).0,
@@ -123,7 +123,7 @@ fn options_that_are_null_or_no_text_are_refused() {
 
 #[test]
 fn every_function_knows_a_handle_that_is_null_stale_or_invented() {
-    let Some(plugin) = support::plugin() else { return };
+    let plugin = support::plugin();
     let f = plugin.functions();
     let (status, stale) = create(&plugin, &host(), b"");
     assert_eq!(status, MEMCTL_OK);
@@ -176,7 +176,7 @@ fn every_function_knows_a_handle_that_is_null_stale_or_invented() {
 
 #[test]
 fn null_buffers_and_bad_lengths_are_refused() {
-    let Some(plugin) = support::plugin() else { return };
+    let plugin = support::plugin();
     let f = plugin.functions();
     let (_, device) = create(&plugin, &host(), b"");
     let mut data = [0xaau8; 16];
@@ -237,7 +237,7 @@ fn null_buffers_and_bad_lengths_are_refused() {
 
 #[test]
 fn a_region_structure_is_checked_before_use() {
-    let Some(plugin) = support::plugin() else { return };
+    let plugin = support::plugin();
     let f = plugin.functions();
     let (_, device) = create(&plugin, &host(), b"");
     let memory = support::Mapping::private(4);
@@ -272,7 +272,7 @@ fn a_region_structure_is_checked_before_use() {
 
 #[test]
 fn the_last_error_is_the_threads_own_and_is_cut_at_the_capacity() {
-    let Some(plugin) = support::plugin() else { return };
+    let plugin = support::plugin();
     let last_error_of = plugin.functions().last_error;
     std::thread::scope(|scope| {
         scope.spawn(|| {

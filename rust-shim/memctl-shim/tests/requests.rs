@@ -9,7 +9,7 @@ use support::*;
 
 #[test]
 fn the_drivers_order_of_access_connects_and_disconnects() {
-    let Some(plugin) = plugin() else { return };
+    let plugin = plugin();
     let guest = Guest::new(&plugin, Mapping::private(4));
     assert_eq!(guest.read_u32(8), ERROR, "before anything");
     assert_eq!(guest.command(READY), ERROR, "READY while Disconnected");
@@ -44,7 +44,7 @@ fn the_drivers_order_of_access_connects_and_disconnects() {
 
 #[test]
 fn the_register_block_has_no_more_than_its_twelve_bytes() {
-    let Some(plugin) = plugin() else { return };
+    let plugin = plugin();
     let guest = Guest::new(&plugin, Mapping::private(1));
     for offset in [12, 16, 64, 4088, u64::MAX] {
         let mut bytes = [0xaa; 8];
@@ -58,7 +58,7 @@ fn the_register_block_has_no_more_than_its_twelve_bytes() {
 
 #[test]
 fn discards_of_private_memory_show_in_the_kernels_count() {
-    let Some(plugin) = plugin() else { return };
+    let plugin = plugin();
     let guest = Guest::new(&plugin, Mapping::private(64));
     let channel = guest.connect(1)[0];
     let memory = &guest.memory;
@@ -85,7 +85,7 @@ fn discards_of_private_memory_show_in_the_kernels_count() {
 
 #[test]
 fn free_marks_pages_for_the_kernel_to_take() {
-    let Some(plugin) = plugin() else { return };
+    let plugin = plugin();
     let guest = Guest::new(&plugin, Mapping::private(1024));
     let channel = guest.connect(1)[0];
     guest.memory.advise(libc::MADV_NOHUGEPAGE);
@@ -100,7 +100,7 @@ fn free_marks_pages_for_the_kernel_to_take() {
 
 #[test]
 fn remove_frees_a_shared_file_and_dontneed_does_not() {
-    let Some(plugin) = plugin() else { return };
+    let plugin = plugin();
     let guest = Guest::new(&plugin, Mapping::shared(64));
     let channel = guest.connect(1)[0];
     let memory = &guest.memory;
@@ -125,7 +125,7 @@ fn remove_frees_a_shared_file_and_dontneed_does_not() {
 
 #[test]
 fn protections_show_in_maps_and_lift() {
-    let Some(plugin) = plugin() else { return };
+    let plugin = plugin();
     let guest = Guest::new(&plugin, Mapping::private(16));
     let channel = guest.connect(1)[0];
     for (function, permissions) in [
@@ -151,7 +151,7 @@ fn protections_show_in_maps_and_lift() {
 
 #[test]
 fn locks_show_as_locked_pages_and_lift() {
-    let Some(plugin) = plugin() else { return };
+    let plugin = plugin();
     let guest = Guest::new(&plugin, Mapping::private(16));
     let channel = guest.connect(1)[0];
     assert_eq!(present_pages(guest.memory.at(4 * PAGE), 4), 0);
@@ -174,7 +174,7 @@ fn locks_show_as_locked_pages_and_lift() {
 
 #[test]
 fn no_dump_and_no_merging_show_as_flags_and_lift_to_what_the_vmm_had_set() {
-    let Some(plugin) = plugin() else { return };
+    let plugin = plugin();
     let memory = Mapping::private(16);
     memory.advise(libc::MADV_MERGEABLE);
     let flags = RegionFlags {
@@ -199,7 +199,7 @@ fn no_dump_and_no_merging_show_as_flags_and_lift_to_what_the_vmm_had_set() {
 
 #[test]
 fn a_name_is_set_or_refused_as_the_kernel_does_it() {
-    let Some(plugin) = plugin() else { return };
+    let plugin = plugin();
     let guest = Guest::new(&plugin, Mapping::private(16));
     let channel = guest.connect(1)[0];
     let answer = guest.call(channel, SET_VMA_ANON_NAME, RAM + 4 * PAGE, 4 * PAGE, 42);
@@ -220,7 +220,7 @@ fn a_name_is_set_or_refused_as_the_kernel_does_it() {
 
 #[test]
 fn what_the_guest_gets_wrong_is_answered_and_touches_nothing() {
-    let Some(plugin) = plugin() else { return };
+    let plugin = plugin();
     let guest = Guest::new(&plugin, Mapping::private(16));
     let channel = guest.connect(1)[0];
     guest.memory.fill(PAGE, 15 * PAGE, 0x5a);
@@ -257,7 +257,7 @@ fn what_the_guest_gets_wrong_is_answered_and_touches_nothing() {
 
 #[test]
 fn a_range_across_two_adjoining_regions_is_carried_out_on_both() {
-    let Some(plugin) = plugin() else { return };
+    let plugin = plugin();
     let guest = Guest::new(&plugin, Mapping::private(8));
     let above = Mapping::private(8);
     // SAFETY: unregistered below, before it is dropped.
@@ -279,7 +279,7 @@ fn a_range_across_two_adjoining_regions_is_carried_out_on_both() {
 
 #[test]
 fn after_unregister_the_memory_is_open_and_no_request_reaches_it() {
-    let Some(plugin) = plugin() else { return };
+    let plugin = plugin();
     let guest = Guest::new(&plugin, Mapping::private(8));
     let other = Mapping::private(8);
     let address = RAM + 0x1000_0000;
@@ -318,7 +318,7 @@ fn after_unregister_the_memory_is_open_and_no_request_reaches_it() {
 
 #[test]
 fn a_request_buffer_that_is_gone_from_its_file_costs_the_request_and_not_the_process() {
-    let Some(plugin) = plugin() else { return };
+    let plugin = plugin();
     let guest = Guest::new(&plugin, Mapping::shared(8));
     let channels = guest.connect_at(&[0, 4 * PAGE]);
     assert_eq!(guest.call(channels[1], INFO, 0, 0, 0).ret_errno, 0);
@@ -335,7 +335,7 @@ fn a_request_buffer_that_is_gone_from_its_file_costs_the_request_and_not_the_pro
 
 #[test]
 fn a_request_buffer_that_the_host_has_closed_costs_the_request_and_not_the_process() {
-    let Some(plugin) = plugin() else { return };
+    let plugin = plugin();
     let guest = Guest::new(&plugin, Mapping::private(8));
     let channels = guest.connect_at(&[0, 4 * PAGE]);
     let page = guest.memory.at(4 * PAGE).cast();
@@ -352,7 +352,7 @@ fn a_request_buffer_that_the_host_has_closed_costs_the_request_and_not_the_proce
 
 #[test]
 fn two_devices_of_one_process_are_independent() {
-    let Some(plugin) = plugin() else { return };
+    let plugin = plugin();
     let (one, two) = (
         Guest::new(&plugin, Mapping::private(8)),
         Guest::with(
@@ -378,7 +378,7 @@ fn two_devices_of_one_process_are_independent() {
 
 #[test]
 fn a_dropped_device_frees_its_place_for_another() {
-    let Some(plugin) = plugin() else { return };
+    let plugin = plugin();
     for _ in 0..64 {
         let device = plugin.create_device("", None).unwrap();
         let mut bytes = [0xaa; 4];

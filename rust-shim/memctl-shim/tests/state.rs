@@ -26,7 +26,7 @@ impl Recorded {
 
 #[test]
 fn a_restored_device_answers_on_the_channels_that_were_saved_and_protects_what_was_protected() {
-    let Some(plugin) = plugin() else { return };
+    let plugin = plugin();
     let old = Guest::new(&plugin, Mapping::private(16));
     let channels = old.connect(2);
     assert_eq!(old.on_pages(channels[0], MPROTECT_R, 4, 2), (0, 0));
@@ -52,7 +52,7 @@ fn a_restored_device_answers_on_the_channels_that_were_saved_and_protects_what_w
 
 #[test]
 fn a_damaged_state_is_refused_and_leaves_the_device_as_it_was() {
-    let Some(plugin) = plugin() else { return };
+    let plugin = plugin();
     let old = Guest::new(&plugin, Mapping::private(16));
     let channel = old.connect(1)[0];
     assert_eq!(old.on_pages(channel, MPROTECT_R, 4, 2), (0, 0));
@@ -74,7 +74,7 @@ fn a_damaged_state_is_refused_and_leaves_the_device_as_it_was() {
 
 #[test]
 fn every_change_is_reported_while_dirty_logging_is_on_and_none_while_it_is_off() {
-    let Some(plugin) = plugin() else { return };
+    let plugin = plugin();
     let log = Arc::new(Recorded::default());
     let memory = Mapping::private(16);
     let guest = Guest::with(&plugin, memory, "", RegionFlags::default(), Some(log.clone()));
@@ -106,7 +106,7 @@ fn every_change_is_reported_while_dirty_logging_is_on_and_none_while_it_is_off()
 
 #[test]
 fn dirty_logging_without_a_log_is_refused() {
-    let Some(plugin) = plugin() else { return };
+    let plugin = plugin();
     let device = plugin.create_device("", None).unwrap();
     assert_eq!(
         device.set_dirty_logging(true).unwrap_err().kind(),
@@ -116,7 +116,7 @@ fn dirty_logging_without_a_log_is_refused() {
 
 #[test]
 fn inhibited_discards_are_busy_and_drop_nothing() {
-    let Some(plugin) = plugin() else { return };
+    let plugin = plugin();
     let guest = Guest::new(&plugin, Mapping::private(16));
     let channel = guest.connect(1)[0];
     guest.memory.fill(0, 16 * PAGE, 1);
@@ -142,7 +142,7 @@ fn inhibited_discards_are_busy_and_drop_nothing() {
 
 #[test]
 fn closed_memory_can_be_read_while_it_is_held_readable() {
-    let Some(plugin) = plugin() else { return };
+    let plugin = plugin();
     let guest = Guest::new(&plugin, Mapping::private(16));
     let channel = guest.connect(1)[0];
     guest.memory.write_u64(4 * PAGE, 0x5ec2e7);
@@ -165,7 +165,7 @@ fn closed_memory_can_be_read_while_it_is_held_readable() {
 
 #[test]
 fn memory_is_refused_as_the_header_says() {
-    let Some(plugin) = plugin() else { return };
+    let plugin = plugin();
     let guest = Guest::new(&plugin, Mapping::private(4));
     let kind = |region| {
         // SAFETY: the device refuses every one of these regions, so that it uses none of their memory.

@@ -39,23 +39,21 @@ pub const SET_VMA_ANON_NAME: u64 = 13;
 
 /// The library under test: what MEMCTL_PLUGIN names, or the one that `./build.sh build` makes.
 pub fn plugin_path() -> PathBuf {
-    match std::env::var_os("MEMCTL_PLUGIN") {
-        Some(path) => path.into(),
-        None => PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../out/libmemctl.so")),
-    }
+    let path = std::env::var_os("MEMCTL_PLUGIN").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../out/libmemctl.so")),
+        PathBuf::from,
+    );
+    assert!(
+        path.exists(),
+        "there is no {}; build it with ./build.sh build",
+        path.display()
+    );
+    path
 }
 
-/// The plugin, or `None` and a line that says why the test is skipped.
-pub fn plugin() -> Option<Plugin> {
-    let path = plugin_path();
-    if !path.exists() {
-        eprintln!(
-            "skipped: there is no {}; build it with ./build.sh build",
-            path.display()
-        );
-        return None;
-    }
-    Some(Plugin::load(&path).unwrap())
+/// The library under test, loaded.
+pub fn plugin() -> Plugin {
+    Plugin::load(&plugin_path()).unwrap()
 }
 
 /// Page-aligned memory with a closed page on each side, so that the kernel merges it with nothing else.
