@@ -1,71 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Callbacks that block or fail, and buffers that can't be touched. */
+/* Callbacks that fail, and buffers that can't be touched. */
 #define _GNU_SOURCE
 #include "faults.h"
 
 #include "tap.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
-
-#define PATIENCE_MS 5000
-#define BLOCKED_MS 100
-
-static bool wait_for(atomic_uint *value, unsigned int wanted, unsigned int milliseconds)
-{
-	struct timespec step = { .tv_nsec = 1000000 };
-
-	for (unsigned int waited = 0; *value != wanted && waited < milliseconds; waited++)
-		nanosleep(&step, NULL);
-	return *value == wanted;
-}
-
-static void *write_nonsense(void *argument)
-{
-	guest_command(argument, 0);
-	return NULL;
-}
-
-static atomic_uint destroyed;
-
-static void *destroy(void *argument)
-{
-	struct guest *guest = argument;
-
-	plugin.device_destroy(guest->device);
-	destroyed = 1;
-	return NULL;
-}
-
-static void test_blocked_log(void)
-{
-	struct guest guest = guest_start("", 2);
-	pthread_t writer;
-	pthread_t destroyer;
-
-	callbacks.log_blocks = true;
-	pthread_create(&writer, NULL, write_nonsense, &guest);
-	tap_check(wait_for(&callbacks.logs_blocked, 1, PATIENCE_MS), "Log_Blocks_InTheMiddleOfAnAccess");
-	alarm(30);
-	tap_check(guest_is_well(&guest), "Log_Blocks_OtherRequestsGoOn");
-	tap_check(plugin.unregister_memory(guest.device, GUEST_BASE + REGION_BYTES, REGION_BYTES) == MEMCTL_OK &&
-		  plugin.device_reset(guest.device) == MEMCTL_OK && guest_connect(&guest, guest.buffer),
-		  "Log_Blocks_UnregisterAndResetGoOn");
-	destroyed = 0;
-	pthread_create(&destroyer, NULL, destroy, &guest);
-	tap_check(!wait_for(&destroyed, 1, BLOCKED_MS), "Log_Blocks_DestroyWaitsForIt");
-	callbacks.log_blocks = false;
-	tap_check(wait_for(&destroyed, 1, PATIENCE_MS), "Log_GoesOn_DestroyReturns");
-	alarm(0);
-	pthread_join(writer, NULL);
-	pthread_join(destroyer, NULL);
-	for (unsigned int region = 0; region < guest.regions; region++)
-		munmap(guest.memory[region], REGION_BYTES + PAGE);
-}
 
 static void test_failing_copy(void)
 {
@@ -121,7 +64,6 @@ static void test_untouchable_buffers(void)
 
 void test_callbacks(void)
 {
-	test_blocked_log();
 	test_failing_copy();
 	test_untouchable_buffers();
 }

@@ -6,6 +6,7 @@
 #include "plugin.h"
 #include "protocol.h"
 
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,8 +43,11 @@ struct guest {
 
 /* Where the callbacks below look; one guest at a time. */
 struct callbacks {
+	/* While set, records or copies post blocked and wait for go_on. */
 	atomic_bool log_blocks;
-	atomic_uint logs_blocked;
+	atomic_bool copy_blocks;
+	sem_t blocked;
+	sem_t go_on;
 	atomic_uint logs;
 	atomic_bool copies_fail;
 	atomic_uint dirty;
@@ -67,6 +71,7 @@ long locked_kib(void);
 /* The tests. */
 void test_host_calls(void);
 void test_callbacks(void);
+void test_blocked_callbacks(void);
 void test_hostile_guest(void);
 void test_many_devices(void);
 

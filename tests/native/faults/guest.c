@@ -9,15 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 struct callbacks callbacks;
+
+static void wait_to_go_on(void)
+{
+	sem_post(&callbacks.blocked);
+	while (sem_wait(&callbacks.go_on))
+		continue;
+}
 
 static void on_log(void *context, uint32_t level, const char *target, size_t target_length, const char *message,
 		   size_t message_length)
 {
-	struct timespec step = { .tv_nsec = 1000000 };
-
 	(void)context;
 	(void)level;
 	(void)target;
@@ -25,12 +29,8 @@ static void on_log(void *context, uint32_t level, const char *target, size_t tar
 	(void)message;
 	(void)message_length;
 	callbacks.logs++;
-	if (!callbacks.log_blocks)
-		return;
-	callbacks.logs_blocked++;
-	while (callbacks.log_blocks)
-		nanosleep(&step, NULL);
-	callbacks.logs_blocked--;
+	if (callbacks.log_blocks)
+		wait_to_go_on();
 }
 
 static void on_dirty(void *context, uint64_t guest_address, uint64_t length)
@@ -43,6 +43,8 @@ static void on_dirty(void *context, uint64_t guest_address, uint64_t length)
 
 static int32_t copy(void *context, void *destination, const void *source, size_t length)
 {
+	if (callbacks.copy_blocks)
+		wait_to_go_on();
 	return callbacks.copies_fail ? EFAULT : guest_copy(context, destination, source, length);
 }
 

@@ -15,6 +15,7 @@ int main(void)
 	tap_check(host_calls(CALL_MPROTECT) > 0, "the library's host calls come by here");
 	guest_end(&guest);
 	test_host_calls();
+	test_blocked_callbacks();
 	test_callbacks();
 	test_hostile_guest();
 	test_many_devices();
