@@ -201,8 +201,9 @@ static void serve(struct model *model, uint64_t buffer)
 	model->last_code = answer.ret_code;
 	if (!model_copy_in(model, false, buffer, &answer, sizeof(answer), &written))
 		model->unanswered++;
-	/* Whether it was written or not: a part may have been, and a report too many does no harm. */
-	report(model, buffer, BUFFER_SIZE);
+	/* Also an answer that could not be written: a part of it may have been. Where no RAM is, none was. */
+	if (model_covers(model, buffer, BUFFER_SIZE))
+		report(model, buffer, BUFFER_SIZE);
 }
 
 static uint32_t ignore(struct model *model)
