@@ -41,7 +41,8 @@ public sealed class Channel
         }
     }
 
-    internal void Enter(int parity) => Interlocked.Increment(ref Active(parity));
+    /// <summary>Announces a request in one of the two counts; see <see cref="ChannelTable.TryEnter"/>. May be called by any thread.</summary>
+    public void Enter(int parity) => Interlocked.Increment(ref Active(parity));
 
     /// <summary>Ends a request that <see cref="ChannelTable.TryEnter"/> let in. May be called by any thread.</summary>
     public void Leave(int parity) => Interlocked.Decrement(ref Active(parity));

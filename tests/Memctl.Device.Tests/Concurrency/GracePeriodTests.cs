@@ -165,6 +165,31 @@ public sealed class GracePeriodTests
         disconnect.Finish();
     }
 
+    /// <summary>
+    /// A request may announce itself in either count, whatever the present one is: it may have read which one long ago. Waiting for
+    /// one alone would miss it every other time.
+    /// </summary>
+    [Theory]
+    [InlineData(0, 0)]
+    [InlineData(0, 1)]
+    [InlineData(1, 0)]
+    [InlineData(1, 1)]
+    public void WaitForRequests_WithARequestInEitherCount_WaitsForIt(int waitsBefore, int parity)
+    {
+        var channels = new ChannelTable(1);
+        Channel channel = Connect(channels, TestGuest.Far).Channels[0];
+        for (int wait = 0; wait < waitsBefore; wait++)
+        {
+            channels.WaitForRequests();
+        }
+
+        channel.Enter(parity);
+        var control = Worker.Start(channels.WaitForRequests);
+        Assert.False(control.EndsWithin(_held), "A request in progress was missed.");
+        channel.Leave(parity);
+        control.Finish();
+    }
+
     [Fact]
     public void LogSink_ThatBlocksOnAnIgnoredRequest_HoldsUpNobodyElse()
     {
