@@ -40,6 +40,21 @@ pub fn mappings(pid: u32, start: u64, length: u64) -> Vec<Mapping> {
     mappings
 }
 
+/// The same; neighbours that differ in nothing that a guest can set are one.
+pub fn differences(pid: u32, start: u64, length: u64) -> Vec<Mapping> {
+    let mut joined: Vec<Mapping> = Vec::new();
+    for mut mapping in mappings(pid, start, length) {
+        mapping.flags.retain(|flag| ["lo", "dd"].contains(&flag.as_str()));
+        match joined.last_mut() {
+            Some(last) if last.protection == mapping.protection && last.flags == mapping.flags => {
+                last.length += mapping.length;
+            }
+            _ => joined.push(mapping),
+        }
+    }
+    joined
+}
+
 fn range(word: &str) -> Option<(u64, u64)> {
     let (low, high) = word.split_once('-')?;
     Some((

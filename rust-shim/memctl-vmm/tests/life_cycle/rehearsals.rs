@@ -391,22 +391,12 @@ fn restore(build: &Build, scratch: &Path, snapshot: &str) -> Vmm {
     vmm
 }
 
-/// The attributes of guest RAM: neighbours that differ in nothing that a guest can set are one.
+/// The attributes of guest RAM.
 fn attributes(vmm: &Vmm) -> Vec<Mapping> {
     let region = vmm.get("vm.info")["memory_regions"][0].clone();
     let (start, length) = (
         region["host_address"].as_u64().unwrap(),
         region["length"].as_u64().unwrap(),
     );
-    let mut joined: Vec<Mapping> = Vec::new();
-    for mut mapping in proc_files::mappings(vmm.pid(), start, length) {
-        mapping.flags.retain(|flag| ["lo", "dd"].contains(&flag.as_str()));
-        match joined.last_mut() {
-            Some(last) if last.protection == mapping.protection && last.flags == mapping.flags => {
-                last.length += mapping.length;
-            }
-            _ => joined.push(mapping),
-        }
-    }
-    joined
+    proc_files::differences(vmm.pid(), start, length)
 }
