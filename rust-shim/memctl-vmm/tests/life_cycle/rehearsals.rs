@@ -393,10 +393,7 @@ fn restore(build: &Build, scratch: &Path, snapshot: &str) -> Vmm {
 
 /// The attributes of guest RAM.
 fn attributes(vmm: &Vmm) -> Vec<Mapping> {
-    let region = vmm.get("vm.info")["memory_regions"][0].clone();
-    let (start, length) = (
-        region["host_address"].as_u64().unwrap(),
-        region["length"].as_u64().unwrap(),
-    );
-    proc_files::differences(vmm.pid(), start, length)
+    let info = vmm.get("vm.info");
+    let number = |name: &str| info["memory_regions"][0][name].as_u64().unwrap();
+    proc_files::differences(vmm.pid(), number("host_address"), number("length"))
 }
