@@ -7,7 +7,7 @@
 # busybox, the modules, the memctl command and the in-guest tests, into
 # out/linux-guest/: vmlinuz-KERNEL and initramfs-KERNEL.img, and kexec-KERNEL.img,
 # an initramfs that holds these two besides. Beside them watch-guest, which runs
-# on the host, mute.so, a broken device, and outer.img, the initramfs of the
+# on the host, broken.so, a broken device, and outer.img, the initramfs of the
 # emulated host (outer-host.sh). Kernels come from packages.sh.
 set -euo pipefail
 
@@ -115,7 +115,7 @@ need gcc gcc strip binutils make make
 "$here/packages.sh"
 mkdir -p "$out"
 gcc "${c_flags[@]}" -o "$out/watch-guest" "$here"/host/*.c
-gcc "${c_flags[@]}" -shared -fPIC -I "$repository/native/include" -o "$out/mute.so" "$here/mute/plugin.c"
+gcc "${c_flags[@]}" -shared -fPIC -I "$repository/native/include" -o "$out/broken.so" "$here/broken/plugin.c"
 gcc "${c_flags[@]}" -static -pthread -o "$out/guest-test" "$here"/guest/*.c
 build_guest_side "$(echo "$cache"/6.1/usr/src/linux-headers-*-amd64)" tools tests
 build_outer

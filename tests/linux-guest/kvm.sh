@@ -21,7 +21,7 @@ lanes() {
 vmm_command() {
 	local image=initramfs-$1 device=(--memctl "plugin=$PLUGIN") second=()
 	[[ ,$2, = *,kexec,* ]] && image=kexec-$1
-	[[ ,$2, = *,mute-device,* ]] && device=(--memctl "plugin=$IMAGES/mute.so")
+	[[ ,$2, = *,broken-device,* ]] && device=(--memctl "plugin=$IMAGES/broken.so")
 	[[ ,$2, = *,second-device,* ]] && second=("${device[@]}")
 	printf '%q ' "$VMM" --kernel "$IMAGES/vmlinuz-$1" --initramfs "$IMAGES/$image.img" \
 		--cmdline "$("$here/guest-cmdline.sh" "$2")" --cpus "boot=$3" \

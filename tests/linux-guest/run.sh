@@ -11,7 +11,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/linux-guest/kvm.sh
 . "$here/kvm.sh"
-matrix=${1:-$here/matrix.txt}
+matrix=$(realpath "${1:-$here/matrix.txt}")
 logs=$IMAGES/logs
 # Longer than the slowest machine needs; the suite takes under ten minutes.
 bound_seconds=1500

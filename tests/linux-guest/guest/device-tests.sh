@@ -66,27 +66,31 @@ absent() {
 		! grep -q memctl /proc/iomem
 }
 
-# said TEXT: the driver's message is in the kernel's log
-said() {
-	dmesg | grep -q "memctl.*$1"
+# refuses FUNCTION ERROR LOG DEVICE
+refuses() {
+	bind "$1" | grep -q "$2"
+	result $? "a device that $4 is refused: $2"
+	absent "$1" && dmesg | grep -q "memctl.*$3"
+	result $? "nothing of it is left, and the kernel's log says why"
 }
 
-# The device breaks in another way each time (mute/plugin.c).
-test_mute_device() {
+# The device breaks in another way each time (broken/plugin.c).
+test_broken_device() {
 	function=$(memctl_functions)
 	load_module && [ -e "$function/driver" ]
 	result $? "a device that answers at first is bound"
 	guest-test silence
 	unbind "$function" && absent "$function"
 	result $? "the silent device is unbound and leaves nothing"
-	bind "$function" | grep -q 'Input/output error'
-	result $? "one that answers no request is refused with EIO"
-	absent "$function" && said 'device does not answer'
-	result $? "nothing of it is left, and the kernel's log says why"
-	bind "$function" | grep -q 'Input/output error'
-	result $? "one that answers no transport command is refused with EIO"
-	absent "$function" && said 'RESET refused' && said 'keeping the request buffers'
-	result $? "nothing but its buffers is left, which it may still write to"
+	refuses "$function" 'Input/output error' 'device does not answer' 'answers no request'
+	! dmesg | grep 'keeping the request buffers'
+	result $? "its buffers are free again"
+	refuses "$function" 'Input/output error' 'RESET refused' 'answers no transport command'
+	dmesg | grep -q 'keeping the request buffers'
+	result $? "but its buffers are kept, which it may still write to"
+	refuses "$function" 'Input/output error' 'INFO failed with errno 95' 'fails INFO'
+	refuses "$function" 'Protocol not supported' 'protocol version 2.0' 'speaks version 2'
+	refuses "$function" 'Protocol error' 'another dialect' 'speaks another dialect'
 	rmmod memctl && [ ! -e $pci_driver ]
 	result $? "the module goes"
 	load_module && [ -e "$function/driver" ] && answers

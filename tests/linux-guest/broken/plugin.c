@@ -1,33 +1,50 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A memctl plugin whose device breaks in a way of its own each time that a
- * driver connects (which is counted by RESETs):
- *
- *   1st connection   answers the first requests, then none
- *   2nd              answers no request
- *   3rd              does not answer transport commands either
- *   from the 4th on  a sound device, except that it does nothing to memory
- *
- * For guests with one vCPU: there is no lock.
+ * driver connects, which is counted by RESETs. In the end it is sound, except
+ * that it does nothing to memory. For guests with one vCPU: there is no lock.
  */
 #include <memctl_plugin.h>
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../guest/protocol.h"
 
-#define ANSWERS_OF_THE_FIRST 10
+#define ALL (~0U)
 #define MAX_CHANNELS 64
 #define MAX_REGIONS 8
 #define BUFFER_LENGTH 32
+
+struct conduct {
+	unsigned int answers;	/* requests of a connection that are answered */
+	bool mute;		/* transport commands are not */
+	struct memctl_buf info;	/* the answer to INFO */
+};
+
+#define SOUND_INFO .info.info = { .major_version = 1, .page_size = 4096 }
+
+static const struct conduct conducts[] = {
+	{ ALL, SOUND_INFO },	/* no connection yet */
+	{ 10, SOUND_INFO },
+	{ 0 },
+	{ 0, .mute = true },
+	{ ALL, .info.info = { .ret_errno = EOPNOTSUPP, .major_version = 1, .page_size = 4096 } },
+	{ ALL, .info.info = { .major_version = 2, .page_size = 4096 } },
+	/* As in the dialect pvmemcontrol. */
+	{ ALL, .info.ret = { .ret_value = 4096, .arg0 = 1 } },
+	{ ALL, SOUND_INFO },
+};
+
+#define LAST_CONDUCT (sizeof(conducts) / sizeof(conducts[0]) - 1)
 
 struct memctl_device {
 	struct memctl_region regions[MAX_REGIONS];
 	uint64_t payload, buffers[MAX_CHANNELS];
 	uint32_t answer;
-	unsigned int connection, channels, answered;
+	unsigned int conduct, channels, answered;
 };
 
 static uint8_t *host_address(const memctl_device *device, uint64_t guest_address)
@@ -45,33 +62,18 @@ static uint8_t *host_address(const memctl_device *device, uint64_t guest_address
 	return NULL;
 }
 
-static bool answers(const memctl_device *device)
-{
-	switch (device->connection) {
-	case 1:
-		return device->answered < ANSWERS_OF_THE_FIRST;
-	case 2:
-	case 3:
-		return false;
-	default:
-		return true;
-	}
-}
-
 static void request(memctl_device *device, uint32_t channel)
 {
-	struct memctl_buf buf, answer = { 0 };
+	const struct conduct *conduct = &conducts[device->conduct];
+	static const struct memctl_buf success;
+	struct memctl_buf buf;
 	uint8_t *place;
 
-	if (channel >= device->channels || !answers(device))
+	if (channel >= device->channels || device->answered >= conduct->answers)
 		return;
 	place = host_address(device, device->buffers[channel]);
 	memcpy(&buf, place, sizeof(buf));
-	if (buf.call.func_code == MEMCTL_INFO) {
-		answer.info.major_version = 1;
-		answer.info.page_size = 4096;
-	}
-	memcpy(place, &answer, sizeof(answer));
+	memcpy(place, buf.call.func_code == MEMCTL_INFO ? &conduct->info : &success, sizeof(buf));
 	device->answered++;
 }
 
@@ -79,7 +81,8 @@ static void transport(memctl_device *device, uint32_t command)
 {
 	switch (command) {
 	case MEMCTL_RESET:
-		device->connection++;
+		device->conduct += device->conduct < LAST_CONDUCT;
+		device->answered = 0;
 		device->channels = 0;
 		device->answer = MEMCTL_ACK;
 		break;
@@ -101,7 +104,7 @@ static void transport(memctl_device *device, uint32_t command)
 		device->answer = MEMCTL_ERROR;
 		break;
 	}
-	if (device->connection == 3)
+	if (conducts[device->conduct].mute)
 		device->answer = 0;
 }
 
