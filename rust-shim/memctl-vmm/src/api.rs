@@ -18,6 +18,7 @@ use crate::event::Event;
 use crate::failure::{Doing, Result};
 use crate::http::{self, HttpRequest};
 use crate::option_list;
+use crate::ports::Ending;
 use crate::vm::Vm;
 
 const PREFIX: &str = "/api/v1/";
@@ -53,13 +54,6 @@ pub enum Request {
 
 /// The outcome: a body or none, or a sentence.
 pub type Response = Result<Option<Value>>;
-
-impl Request {
-    /// Whether the VMM ends after it.
-    pub fn ends_the_vm(&self) -> bool {
-        *self == Self::Shutdown
-    }
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -104,6 +98,7 @@ pub fn answer(vm: &mut Vm, request: &Request) -> Response {
         Request::Reboot => vm.reboot(),
         Request::Snapshot(directory) => vm.snapshot(directory),
         Request::Resize(size) => vm.resize_memory(*size),
+        // Carried out when the client has its answer: see serve().
         Request::Shutdown => Ok(()),
         Request::InhibitDiscard(enabled) => vm.devices()?.iter().try_for_each(|device| {
             device
@@ -167,14 +162,21 @@ pub fn listen(path: &Path, events: Sender<Event>) -> Result<()> {
 fn serve(mut stream: UnixStream, events: &Sender<Event>) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     while let Some(request) = http::read_request(&mut reader)? {
-        let (status, body) = respond(&request, events);
-        http::write_response(&mut stream, status, &body)?;
+        let request = parse(&request);
+        let ends = request == Ok(Some(Request::Shutdown));
+        let (status, body) = respond(request, events);
+        let written = http::write_response(&mut stream, status, &body);
+        if ends {
+            // Not before: with the process, the answer would be lost. It fails if the VM is ending already.
+            drop(events.send(Event::Ended(Ending::PowerOff)));
+        }
+        written?;
     }
     Ok(())
 }
 
-fn respond(request: &HttpRequest, events: &Sender<Event>) -> (u16, Vec<u8>) {
-    let request = match parse(request) {
+fn respond(request: std::result::Result<Option<Request>, String>, events: &Sender<Event>) -> (u16, Vec<u8>) {
+    let request = match request {
         Ok(Some(request)) => request,
         Ok(None) => return (404, error_body("no such request")),
         Err(sentence) => return (400, error_body(&sentence)),
@@ -226,6 +228,10 @@ fn body<'a, T: Deserialize<'a>>(request: &'a HttpRequest) -> std::result::Result
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::Shutdown;
+    use std::time::Duration;
+
     use super::*;
 
     fn parsed(method: &str, path: &str, body: &str) -> std::result::Result<Option<Request>, String> {
@@ -259,5 +265,35 @@ mod tests {
         assert!(parsed("PUT", "/api/v1/vm.resize", "").is_err());
         assert!(parsed("PUT", "/api/v1/vm.resize", r#"{"desired_vcpus":1}"#).is_err());
         assert!(parsed("PUT", "/api/v1/vm.snapshot", r#"{"destination_url":"/tmp"}"#).is_err());
+    }
+
+    #[test]
+    fn a_shutdown_is_answered_before_the_vm_ends() {
+        let (mut client, server) = UnixStream::pair().unwrap();
+        fill(&server);
+        let (sender, events) = mpsc::channel();
+        client
+            .write_all(b"PUT /api/v1/vm.shutdown HTTP/1.1\r\n\r\n")
+            .unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        let serving = thread::spawn(move || serve(server, &sender).unwrap());
+        match events.recv().unwrap() {
+            Event::Api(Request::Shutdown, reply) => reply.send(Ok(None)).unwrap(),
+            _ => panic!("another event"),
+        }
+        // The answer has no room yet.
+        assert!(events.recv_timeout(Duration::from_millis(100)).is_err());
+        let mut all = Vec::new();
+        client.read_to_end(&mut all).unwrap();
+        assert!(all.ends_with(b"204 No Content\r\nServer: memctl-vmm\r\n\r\n"));
+        assert!(matches!(events.recv(), Ok(Event::Ended(Ending::PowerOff))));
+        serving.join().unwrap();
+    }
+
+    /// Leaves no room for what is written next.
+    fn fill(mut stream: &UnixStream) {
+        stream.set_nonblocking(true).unwrap();
+        while stream.write(&[b' '; 4096]).is_ok() {}
+        stream.set_nonblocking(false).unwrap();
     }
 }

@@ -48,12 +48,8 @@ fn serve(vm: &mut Vm, events: &Receiver<Event>) -> u8 {
                 return GUEST_FAILED;
             }
             Event::Api(request, reply) => {
-                let ends = request.ends_the_vm();
                 // The client may have gone; the request is carried out all the same.
                 drop(reply.send(api::answer(vm, &request)));
-                if ends {
-                    return 0;
-                }
             }
         }
     }

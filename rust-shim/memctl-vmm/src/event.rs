@@ -8,7 +8,7 @@ use crate::ports::Ending;
 
 /// A message to the controlling thread.
 pub enum Event {
-    /// The guest has ended by its own will.
+    /// The guest has ended by its own will, or at the API's request, which has been answered.
     Ended(Ending),
     /// The guest can't go on: why, as one sentence.
     Failed(String),
