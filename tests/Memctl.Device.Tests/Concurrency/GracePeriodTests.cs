@@ -190,14 +190,18 @@ public sealed class GracePeriodTests
         control.Finish();
     }
 
-    [Fact]
-    public void LogSink_ThatBlocksOnAnIgnoredRequest_HoldsUpNobodyElse()
+    /// <summary>The record of a request on a channel that there is not, and of one whose answer can't be written.</summary>
+    [Theory]
+    [InlineData(201, 77)]
+    [InlineData(203, 0)]
+    public void LogSink_ThatBlocksOnAnIgnoredRequest_HoldsUpNobodyElse(int record, int channel)
     {
         TestGuest guest = TestGuest.Connected(channels: 2);
+        guest.Memory.Allow = (address, writes) => !writes || address != TestGuest.HostOf(TestGuest.BufferOf(0));
         using var entered = new ManualResetEventSlim();
         using var release = new ManualResetEventSlim();
-        guest.Log.OnRecord = id => Hold(id == 201, entered, release);
-        var blocked = Worker.Start(() => guest.Command(TestGuest.ChannelCommand(77)));
+        guest.Log.OnRecord = id => Hold(id == record, entered, release);
+        var blocked = Worker.Start(() => guest.Command(TestGuest.ChannelCommand(channel)));
         Assert.True(entered.Wait(Worker.Bound));
 
         Assert.Equal(0, Wire.Errno(guest.Request("INFO", channel: 1)));
