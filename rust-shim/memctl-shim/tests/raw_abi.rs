@@ -129,13 +129,16 @@ fn every_function_knows_a_handle_that_is_null_stale_or_invented() {
     assert_eq!(status, MEMCTL_OK);
     // SAFETY: a device just made, used by nothing.
     assert_eq!(unsafe { (f.device_destroy)(stale) }, MEMCTL_OK);
+    // It takes the place of the one that is gone; the handle of that one must not name it.
+    let (status, next) = create(&plugin, &host(), b"");
+    assert_eq!(status, MEMCTL_OK);
 
     let invented = [
         0usize,
         1,
         0xffff_ffff,
         usize::MAX,
-        stale as usize ^ 0x100,
+        next as usize + 0x100,
         &raw const stale as usize,
     ];
     for handle in invented
@@ -172,6 +175,8 @@ fn every_function_knows_a_handle_that_is_null_stale_or_invented() {
         assert_eq!(data, [0; 8], "a failed mmio_read() fills with zeros");
         assert!(last_error(&plugin).contains("handle"), "{}", last_error(&plugin));
     }
+    // SAFETY: used by nothing but this test.
+    assert_eq!(unsafe { (f.device_destroy)(next) }, MEMCTL_OK);
 }
 
 #[test]
