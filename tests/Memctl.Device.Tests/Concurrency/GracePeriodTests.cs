@@ -190,6 +190,31 @@ public sealed class GracePeriodTests
         control.Finish();
     }
 
+    /// <summary>vCPUs that share a channel, one always announced before the last has left: there is no moment without a request.</summary>
+    [Fact]
+    public void WaitForRequests_OnAChannelThatIsNeverIdle_Ends()
+    {
+        var channels = new ChannelTable(1);
+        ChannelSet connected = Connect(channels, TestGuest.Far);
+        Channel channel = connected.Channels[0];
+        Assert.True(channels.TryEnter(connected, channel, out int last));
+        var control = Worker.Start(channels.WaitForRequests);
+
+        bool ended = SpinWait.SpinUntil(
+            () =>
+            {
+                Assert.True(channels.TryEnter(connected, channel, out int next));
+                channel.Leave(last);
+                last = next;
+                return control.EndsWithin(TimeSpan.Zero);
+            },
+            Worker.Bound);
+
+        channel.Leave(last);
+        control.Finish();
+        Assert.True(ended, "A stream of requests held up the control path.");
+    }
+
     /// <summary>The record of a request on a channel that there is not, and of one whose answer can't be written.</summary>
     [Theory]
     [InlineData(201, 77)]
