@@ -16,7 +16,7 @@ struct effect {
 	int content;		/* mask of what the guest may find */
 };
 
-/* Attributes are those of effect_attributes(); all else is here. */
+/* Attributes are those of attributes_after(); all else is here. */
 static const struct effect effects[MEMCTL_FUNC_CODES][BACKINGS] = {
 	[MEMCTL_DONTNEED] = {
 		[PRIVATE] = { 0, '.', ZERO },
@@ -62,22 +62,6 @@ static struct effect expected_effect(unsigned int code)
 	return effect;
 }
 
-/* The attributes of a page after code, given those before. */
-static void expected_attributes(unsigned int code, const char *before, char *after)
-{
-	static const char *const protections[] = { "---", "r--", "-w-", "rw-" };
-
-	strcpy(after, before);
-	if (code >= MEMCTL_MPROTECT_NONE && code <= MEMCTL_MPROTECT_RW)
-		memcpy(after, protections[code - MEMCTL_MPROTECT_NONE], 3);
-	else if (code == MEMCTL_DONTDUMP)
-		strcat(after, "D");
-	else if (code == MEMCTL_MLOCK && backing < HUGETLB_PRIVATE)
-		strcat(after, "L");
-	else if (code == MEMCTL_MUNLOCK)
-		after[4] = '\0';
-}
-
 /* REMOVE on a private mapping of a hugetlbfs file says EACCES, not EINVAL. */
 static bool right_error(unsigned int code, int expected, int error)
 {
@@ -112,7 +96,7 @@ static void test_code(int fd, const struct row *row, int page, unsigned int code
 	if (effect.state == SAME ||
 	    (code == MEMCTL_PAGEOUT && after.state[page] == before.state[page]))
 		effect.state = before.state[page];
-	expected_attributes(code, before.attributes[page], attributes);
+	attributes_after(code, before.attributes[page], attributes);
 	other = other_change(&before, &after, page, 1);
 	check(after.state[page] == effect.state &&
 	      !strcmp(after.attributes[page], attributes) && other < 0,

@@ -33,6 +33,26 @@ void host_view(struct view *view, uint64_t gpa, size_t length)
 		fail("the host shows %d pages of %d", view->pages, pages);
 }
 
+void attributes_after(unsigned int code, const char *before, char after[8])
+{
+	static const char *const protections[] = { "---", "r--", "-w-", "rw-" };
+	bool locked = strchr(before, 'L'), nodump = strchr(before, 'D'), mergeable = strchr(before, 'M');
+	const char *protection = before;
+
+	if (code >= MEMCTL_MPROTECT_NONE && code <= MEMCTL_MPROTECT_RW)
+		protection = protections[code - MEMCTL_MPROTECT_NONE];
+	else if (code == MEMCTL_DONTDUMP)
+		nodump = true;
+	else if (code == MEMCTL_UNMERGEABLE)
+		mergeable = false;
+	else if (code == MEMCTL_MLOCK && backing < HUGETLB_PRIVATE)
+		locked = true;
+	else if (code == MEMCTL_MUNLOCK)
+		locked = false;
+	snprintf(after, 8, "%.3s%c%s%s%s", protection, before[3], locked ? "L" : "",
+		 nodump ? "D" : "", mergeable ? "M" : "");
+}
+
 int other_change(const struct view *before, const struct view *after, int first,
 		 int count)
 {

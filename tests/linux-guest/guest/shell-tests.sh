@@ -21,8 +21,8 @@ test_module() {
 	result $? "the module loads"
 	[ -c /dev/memctl ]
 	result $? "/dev/memctl is there"
-	driver=$(readlink /sys/bus/pci/devices/*/driver | grep memctl)
-	[ "$(echo "$driver" | wc -w)" = 1 ]
+	bound=$(find /sys/bus/pci/drivers/memctl/ -name '*:*' | wc -l)
+	[ "$bound" = 1 ]
 	result $? "one PCI function is bound to it"
 }
 

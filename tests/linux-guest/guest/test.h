@@ -115,6 +115,8 @@ struct view {
 };
 
 void host_view(struct view *view, uint64_t gpa, size_t length);
+/* A page's attributes after a code that succeeds: what the VMM has set stays. */
+void attributes_after(unsigned int code, const char *before, char after[8]);
 /*
  * The first page in which two views differ other than in those from
  * first on (count of them), or -1.

@@ -62,14 +62,14 @@ static void test_free(const struct row *row)
 	      row_content(row, half, half, 8) == ZERO, "and the contents say the same");
 }
 
-static void test_attribute(const struct row *row, const char *command, const char *expected)
+static void test_attribute(const struct row *row, const char *command, unsigned int code)
 {
 	static struct view before, after;
 	uint64_t gpa = row->gpa + 7 * PAGE;
 	char wanted[8];
 
 	host_view(&before, row->gpa, row->length);
-	snprintf(wanted, sizeof(wanted), expected, before.attributes[7][3]);
+	attributes_after(code, before.attributes[7], wanted);
 	check(!run("memctl %s --range 0x%lx+%lu", command, gpa, PAGE), "memctl %s (%s)",
 	      command, output);
 	host_view(&after, row->gpa, row->length);
@@ -90,11 +90,11 @@ int test_tool(void)
 	test_free(&row);
 	fill_row(&row, 9);
 	/* %c: p or s, as before */
-	test_attribute(&row, "lock", "rw-%cL");
-	test_attribute(&row, "unlock", "rw-%c");
-	test_attribute(&row, "protect r", "r--%c");
-	test_attribute(&row, "protect rw", "rw-%c");
-	test_attribute(&row, "nodump", "rw-%cD");
+	test_attribute(&row, "lock", MEMCTL_MLOCK);
+	test_attribute(&row, "unlock", MEMCTL_MUNLOCK);
+	test_attribute(&row, "protect r", MEMCTL_MPROTECT_R);
+	test_attribute(&row, "protect rw", MEMCTL_MPROTECT_RW);
+	test_attribute(&row, "nodump", MEMCTL_DONTDUMP);
 	check(row_content(&row, 0, row.length, 9) == INTACT, "all of it is intact");
 	check(run("memctl free --range 0x%lx+%lu", ram_end, PAGE) && said("Invalid argument"),
 	      "memctl says what the host refused (%s)", output);

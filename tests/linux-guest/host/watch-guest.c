@@ -26,6 +26,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pty.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -33,6 +34,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -144,26 +146,35 @@ static void handle_line(struct session *s, char *line)
 	}
 }
 
+/*
+ * Standard input is a terminal, as Cloud Hypervisor reads from no other thing.
+ * It is raw from the start, so that nothing is echoed or held back.
+ */
 static void start_vmm(struct session *s, char **command)
 {
-	int in[2], out[2];
+	struct termios raw;
+	int keyboard, terminal, out[2];
 
-	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC)) {
-		perror("pipe");
+	memset(&raw, 0, sizeof(raw));
+	cfmakeraw(&raw);
+	if (openpty(&keyboard, &terminal, NULL, &raw, NULL) || pipe2(out, O_CLOEXEC)) {
+		perror("a terminal or a pipe");
 		exit(2);
 	}
+	fcntl(keyboard, F_SETFD, FD_CLOEXEC);
 	s->vmm = fork();
 	if (!s->vmm) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		dup2(in[0], 0);
+		dup2(terminal, 0);
+		close(terminal);
 		dup2(out[1], 1);
 		execvp(command[0], command);
 		perror(command[0]);
 		_exit(127);
 	}
-	close(in[0]);
+	close(terminal);
 	close(out[1]);
-	s->to_guest = in[1];
+	s->to_guest = keyboard;
 	s->from_guest = out[0];
 }
 
