@@ -119,31 +119,27 @@ fn compare(one: &dyn Fn(), other: &dyn Fn()) -> (f64, f64, f64) {
     )
 }
 
-/// How much two threads do together, of what one does alone in the same time.
-fn scaling(device: &Device, ram: &Ram, lanes: &[Lane], func_code: u64) -> f64 {
-    let run = |threads: usize| {
-        let barrier = Barrier::new(threads + 1);
-        thread::scope(|scope| {
-            let workers: Vec<_> = lanes[..threads]
-                .iter()
-                .map(|lane| {
-                    let barrier = &barrier;
-                    scope.spawn(move || {
-                        request(device, ram, *lane, func_code);
-                        barrier.wait();
-                        time(&|| request(device, ram, *lane, func_code))
-                    })
+/// Calls in a nanosecond by as many threads as lanes. They start together and do the same.
+fn rate(lanes: &[Lane], work: &(dyn Fn(Lane) + Sync)) -> f64 {
+    let barrier = Barrier::new(lanes.len() + 1);
+    thread::scope(|scope| {
+        let workers: Vec<_> = lanes
+            .iter()
+            .map(|lane| {
+                let barrier = &barrier;
+                scope.spawn(move || {
+                    work(*lane);
+                    barrier.wait();
+                    time(&|| work(*lane))
                 })
-                .collect();
-            barrier.wait();
-            // Each thread's own rate; they start together and do the same.
-            workers
-                .into_iter()
-                .map(|worker| 1.0 / worker.join().unwrap())
-                .sum::<f64>()
-        })
-    };
-    median((0..BATCHES).map(|_| run(1).recip() * run(2)).collect())
+            })
+            .collect();
+        barrier.wait();
+        workers
+            .into_iter()
+            .map(|worker| 1.0 / worker.join().unwrap())
+            .sum::<f64>()
+    })
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -166,9 +162,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let lane = lanes[0];
     let page = ram.page(lane.page);
 
-    let madvise = |advice| {
+    let discard = |lane: Lane| {
         // SAFETY: a page of guest RAM, behind no reference.
-        assert_eq!(unsafe { libc::madvise(page.cast(), PAGE, advice) }, 0);
+        let status = unsafe { libc::madvise(ram.page(lane.page).cast(), PAGE, libc::MADV_DONTNEED) };
+        assert_eq!(status, 0);
     };
     let touch = || {
         // SAFETY: as above.
@@ -199,7 +196,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "crossing alone | INFO",
         compare(&crossing, &|| request(&device, &ram, lane, INFO)),
     );
-    let bare = || madvise(libc::MADV_DONTNEED);
+    let bare = || discard(lane);
     row(
         "madvise 4 KiB, not resident | DONTNEED",
         compare(&bare, &|| request(&device, &ram, lane, DONTNEED)),
@@ -209,7 +206,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         compare(
             &|| {
                 touch();
-                madvise(libc::MADV_DONTNEED);
+                discard(lane);
             },
             &|| {
                 touch();
@@ -217,9 +214,18 @@ fn main() -> Result<(), Box<dyn Error>> {
             },
         ),
     );
-    for (name, func_code) in [("INFO", INFO), ("DONTNEED of 4 KiB", DONTNEED)] {
-        let ratio = scaling(&device, &ram, &lanes, func_code);
-        println!("two threads do {ratio:.2} times the work of one: {name}");
-    }
+    let info = |lane| request(&device, &ram, lane, INFO);
+    let dontneed = |lane| request(&device, &ram, lane, DONTNEED);
+    let ratio = |one: &dyn Fn() -> f64, other: &dyn Fn() -> f64| {
+        median((0..BATCHES).map(|_| one().recip() * other()).collect())
+    };
+    println!(
+        "two threads do {:.2} times the work of one: INFO",
+        ratio(&|| rate(&lanes[..1], &info), &|| rate(&lanes, &info))
+    );
+    println!(
+        "two threads do {:.2} times the work of two with the bare madvise: DONTNEED of 4 KiB, not resident",
+        ratio(&|| rate(&lanes, &discard), &|| rate(&lanes, &dontneed))
+    );
     Ok(())
 }
