@@ -7,7 +7,7 @@ use std::str::FromStr;
 use clap::Parser;
 use serde::{Deserialize, Serialize};
 
-use crate::failure::{Failure, Result};
+use crate::failure::{self, Failure};
 use crate::option_list::{file_url, pairs, parse_size, parse_toggle};
 use crate::pci::MAX_MEMCTL_FUNCTIONS;
 
@@ -140,7 +140,7 @@ impl Arguments {
     ///
     /// # Errors
     /// There are too many devices, or of different plugins.
-    pub fn plugin(&self) -> Result<Option<&Path>> {
+    pub fn plugin(&self) -> failure::Result<Option<&Path>> {
         let mut paths = self.memctl.iter().map(|config| config.plugin.as_path());
         let first = paths.next();
         if paths.any(|path| Some(path) != first) {
@@ -158,7 +158,7 @@ impl Arguments {
 impl FromStr for CpusConfig {
     type Err = String;
 
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, String> {
         let mut boot = 1;
         for (key, value) in pairs(text)? {
             match key {
@@ -179,7 +179,7 @@ impl FromStr for CpusConfig {
 impl FromStr for MemoryConfig {
     type Err = String;
 
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, String> {
         let mut config = Self {
             size: 512 << 20,
             shared: false,
@@ -221,7 +221,7 @@ impl MemoryConfig {
 impl FromStr for SerialConfig {
     type Err = String;
 
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once('=') {
             None if text == "off" => Ok(Self::Off),
             None if text == "null" => Ok(Self::Null),
@@ -235,7 +235,7 @@ impl FromStr for SerialConfig {
 impl FromStr for SeccompConfig {
     type Err = String;
 
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "true" => Ok(Self::On),
             "false" => Ok(Self::Off),
@@ -248,7 +248,7 @@ impl FromStr for SeccompConfig {
 impl FromStr for MemctlConfig {
     type Err = String;
 
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, String> {
         let rest = text
             .strip_prefix("plugin=")
             .ok_or("the first key must be plugin=PATH")?;
@@ -266,7 +266,7 @@ impl FromStr for MemctlConfig {
 impl FromStr for SocketPath {
     type Err = String;
 
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, String> {
         match text.strip_prefix("path=").unwrap_or(text) {
             "" => Err("the path is empty".to_owned()),
             path => Ok(Self(PathBuf::from(path))),
@@ -277,7 +277,7 @@ impl FromStr for SocketPath {
 impl FromStr for RestoreConfig {
     type Err = String;
 
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, String> {
         let mut directory = None;
         for (key, value) in pairs(text)? {
             match key {

@@ -2,7 +2,7 @@
 //! The serial port at I/O port 0x3f8, interrupt 4.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::mem::ManuallyDrop;
 use std::os::fd::{FromRawFd, RawFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -63,7 +63,7 @@ impl SerialPort {
             SerialConfig::Off => return Ok(None),
             SerialConfig::Null => Box::new(io::sink()),
             // Not Stdout, whose buffer and lock other threads share; and never closed, for the same reason.
-            SerialConfig::Tty => Box::new(StandardOutput(standard(libc::STDOUT_FILENO))),
+            SerialConfig::Tty => Box::new(StandardOutput::new()),
             SerialConfig::File(path) => {
                 Box::new(File::create(path).doing(&format!("can't write {}", path.display()))?)
             }
@@ -130,12 +130,11 @@ impl SerialPort {
             .name("serial-input".to_owned())
             .spawn(move || {
                 let mut buffer = [0; 64];
-                let mut input = standard(libc::STDIN_FILENO);
                 loop {
-                    match input.read(&mut buffer) {
+                    match StandardInput.read_raw(&mut buffer) {
                         Ok(0) => return,
                         Ok(length) => port.enqueue(&buffer[..length]),
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Err(error) if error.errno() == libc::EINTR => {}
                         Err(error) => {
                             log::warn!("serial input: {error}");
                             return;
@@ -201,15 +200,17 @@ impl SavedSerial {
     }
 }
 
-/// Descriptor 0 or 1 without the lock and the buffer of [`io::Stdin`] and [`io::Stdout`], and never closed. A thread that waits
-/// for input would hold that lock for as long as nobody types.
-fn standard(descriptor: RawFd) -> ManuallyDrop<File> {
-    // SAFETY: descriptors 0 and 1 are open for the whole life of the process (Rust's runtime sees to that), and
-    // ManuallyDrop never closes them.
-    ManuallyDrop::new(unsafe { File::from_raw_fd(descriptor) })
-}
-
 struct StandardOutput(ManuallyDrop<File>);
+
+impl StandardOutput {
+    fn new() -> Self {
+        // SAFETY: descriptor 1 is open for the whole life of the process (Rust's runtime sees to that), and
+        // ManuallyDrop never closes it.
+        Self(ManuallyDrop::new(unsafe {
+            File::from_raw_fd(libc::STDOUT_FILENO)
+        }))
+    }
+}
 
 impl Write for StandardOutput {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
@@ -221,9 +222,10 @@ impl Write for StandardOutput {
     }
 }
 
+/// Descriptor 0 without the lock of [`io::Stdin`], which a thread that waits for input would hold for as long as nobody types.
 struct StandardInput;
 
-// SAFETY: descriptor 0 is open for the whole life of the process.
+// SAFETY: descriptor 0 is open for the whole life of the process (Rust's runtime sees to that).
 unsafe impl Terminal for StandardInput {
     fn tty_fd(&self) -> RawFd {
         libc::STDIN_FILENO
