@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A rehearsal of what a fleet does to a VM while its guest makes requests: preload, sandbox, save and restore across two
-//! processes, hot-plug and unplug, inhibition of discards, dirty logging, counters, a user's terminal. The guest is the selftest image, which
-//! checks every answer itself; the effects are read from the host.
+//! processes, hot-plug and unplug, inhibition of discards, dirty logging, counters, a user's terminal. The guest is the
+//! selftest image, which checks every answer itself; the effects are read from the host.
 
 mod client;
 mod proc_files;

@@ -63,7 +63,7 @@ impl Vmm {
             lines,
             socket,
         };
-        vmm.until("the API answers", || vmm.socket.exists());
+        until("the API answers", || vmm.socket.exists());
         vmm
     }
 
@@ -149,16 +149,7 @@ impl Vmm {
     /// Waits until the device has answered `more` requests of a kind.
     pub fn until_counted(&self, name: &str, more: u64) {
         let goal = self.counter(name) + more;
-        self.until(&format!("{name} reaches {goal}"), || self.counter(name) >= goal);
-    }
-
-    /// Waits for a condition.
-    pub fn until(&self, what: &str, condition: impl Fn() -> bool) {
-        let end = Instant::now() + PATIENCE;
-        while !condition() {
-            assert!(Instant::now() < end, "it never came: {what}");
-            thread::yield_now();
-        }
+        until(&format!("{name} reaches {goal}"), || self.counter(name) >= goal);
     }
 
     /// Lets the guest's load end, and tells what it counted.
@@ -178,18 +169,12 @@ impl Vmm {
     /// Waits for the guest's last line, behind which it powers off; the VMM must end with status 0.
     pub fn ends(mut self) {
         self.any_line("1..");
-        let end = Instant::now() + PATIENCE;
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
-            assert!(
-                Instant::now() < end,
-                "the guest has powered off, and the VMM does not end"
-            );
-            thread::yield_now();
-        };
-        assert_eq!(status.code(), Some(0));
+        let mut status = None;
+        until("the VMM ends behind its guest", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        assert_eq!(status.unwrap().code(), Some(0));
     }
 
     /// Waits for the VMM to end by itself; returns its status and what it said on standard error.
@@ -212,6 +197,15 @@ impl Drop for Vmm {
         // Both fail where the process has been waited for.
         drop(self.child.kill());
         drop(self.child.wait());
+    }
+}
+
+/// Waits for a condition.
+fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < end, "it never came: {what}");
+        thread::yield_now();
     }
 }
 
