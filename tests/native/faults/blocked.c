@@ -6,7 +6,6 @@
 #include "tap.h"
 
 #include <pthread.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -45,24 +44,30 @@ static void *write_nonsense(void *argument)
 	return NULL;
 }
 
-static void *destroy(void *argument)
-{
-	struct guest *guest = argument;
+struct removal {
+	const char *name;
+	void (*take_away)(struct guest *guest);
+	struct guest *guest;
+};
 
-	plugin.device_destroy(guest->device);
+static void *take_away(void *argument)
+{
+	const struct removal *removal = argument;
+
+	removal->take_away(removal->guest);
 	sem_post(&returned);
 	return NULL;
 }
 
-static void unmap(struct guest *guest)
+static void destroy(struct guest *guest)
 {
-	for (unsigned int region = 0; region < guest->regions; region++)
-		munmap(guest->memory[region], REGION_BYTES + PAGE);
+	plugin.device_destroy(guest->device);
 }
 
 static void test_blocked_log(void)
 {
 	struct guest guest = guest_start("", 2);
+	struct removal removal = { "device_destroy", destroy, &guest };
 	pthread_t writer;
 	pthread_t destroyer;
 
@@ -75,7 +80,7 @@ static void test_blocked_log(void)
 	tap_check(plugin.unregister_memory(guest.device, GUEST_BASE + REGION_BYTES, REGION_BYTES) == MEMCTL_OK &&
 		  plugin.device_reset(guest.device) == MEMCTL_OK && guest_connect(&guest, guest.buffer),
 		  "Log_Blocks_UnregisterAndResetGoOn");
-	pthread_create(&destroyer, NULL, destroy, &guest);
+	pthread_create(&destroyer, NULL, take_away, &removal);
 	tap_check(!comes(&returned, BLOCKED_MS), "Log_Blocks_DestroyWaitsForIt");
 	callbacks.log_blocks = false;
 	sem_post(&callbacks.go_on);
@@ -83,7 +88,7 @@ static void test_blocked_log(void)
 	alarm(0);
 	pthread_join(writer, NULL);
 	pthread_join(destroyer, NULL);
-	unmap(&guest);
+	guest_unmap(&guest);
 }
 
 static void reset_channels(struct guest *guest)
@@ -109,21 +114,6 @@ static void unregister(struct guest *guest)
 static void inhibit(struct guest *guest)
 {
 	plugin.inhibit_discard(guest->device, 1);
-}
-
-struct removal {
-	const char *name;
-	void (*take_away)(struct guest *guest);
-	struct guest *guest;
-};
-
-static void *take_away(void *argument)
-{
-	const struct removal *removal = argument;
-
-	removal->take_away(removal->guest);
-	sem_post(&returned);
-	return NULL;
 }
 
 static void *ask(void *argument)

@@ -57,6 +57,8 @@ extern struct callbacks callbacks;
 
 struct guest guest_start(const char *options, unsigned int regions);
 void guest_end(struct guest *guest);
+/* What guest_end() does besides, where the device is gone already. */
+void guest_unmap(struct guest *guest);
 bool guest_connect(const struct guest *guest, uint64_t buffer);
 memctl_status guest_command(const struct guest *guest, uint32_t command);
 /* ret_errno and ret_code of a request's answer; the other bytes are checked to be zero. */

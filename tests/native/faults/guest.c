@@ -80,6 +80,11 @@ struct guest guest_start(const char *options, unsigned int regions)
 void guest_end(struct guest *guest)
 {
 	plugin.device_destroy(guest->device);
+	guest_unmap(guest);
+}
+
+void guest_unmap(struct guest *guest)
+{
 	for (unsigned int region = 0; region < guest->regions; region++)
 		munmap(guest->memory[region], REGION_BYTES + PAGE);
 }
