@@ -40,8 +40,8 @@ int main(int argc, char **argv)
 		return test_silence();
 	if (!strcmp(name, "kexec") && argc > 2)
 		return test_kexec(argv[2]);
-	if (!strcmp(name, "disconnected"))
-		return test_disconnected();
+	if (!strcmp(name, "disconnected") && argc > 2)
+		return test_disconnected(argv[2]);
 	if (!strcmp(name, "done"))
 		return done();
 	fprintf(stderr, "guest-test: no test called '%s'\n", name);

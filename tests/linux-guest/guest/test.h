@@ -137,6 +137,7 @@ int test_fuzz(unsigned long calls);
 int test_report(unsigned long mib);
 int test_silence(void);
 int test_kexec(const char *command_line);
-int test_disconnected(void);
+/* folder: the PCI function's in sysfs */
+int test_disconnected(const char *folder);
 
 #endif

@@ -89,7 +89,6 @@ int test_tool(void)
 	row = huge_row(1);
 	test_free(&row);
 	fill_row(&row, 9);
-	/* %c: p or s, as before */
 	test_attribute(&row, "lock", MEMCTL_MLOCK);
 	test_attribute(&row, "unlock", MEMCTL_MUNLOCK);
 	test_attribute(&row, "protect r", MEMCTL_MPROTECT_R);
