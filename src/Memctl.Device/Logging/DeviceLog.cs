@@ -17,11 +17,11 @@ internal static partial class DeviceLog
     [LoggerMessage(102, LogLevel.Debug, "guest RAM [{Start:x}, {End:x}) unregistered")]
     internal static partial void Unregistered(ILogger logger, ulong start, ulong end);
 
-    [LoggerMessage(103, LogLevel.Error, "guest RAM [{Start:x}, {End:x}) could not be given back as it was registered: errno {Errno}")]
-    internal static partial void NotLifted(ILogger logger, ulong start, ulong end, int errno);
+    [LoggerMessage(103, LogLevel.Error, "guest RAM [{Start:x}, {End:x}) could not be made as it was registered: errno {Errno}")]
+    internal static partial void NotReverted(ILogger logger, ulong start, ulong end, int errno);
 
-    [LoggerMessage(104, LogLevel.Information, "state restored: {State}, {Channels} channels, {Runs} ranges with attributes")]
-    internal static partial void Restored(ILogger logger, string state, int channels, int runs);
+    [LoggerMessage(104, LogLevel.Information, "state restored: {State}, {Channels} channels, {Extents} extents with attributes")]
+    internal static partial void Restored(ILogger logger, string state, int channels, int extents);
 
     [LoggerMessage(200, LogLevel.Warning, "guest access ignored: {Width} bytes written at {Offset:x} have no meaning")]
     internal static partial void IgnoredWrite(ILogger logger, ulong offset, int width);
