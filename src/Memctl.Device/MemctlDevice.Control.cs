@@ -1,3 +1,4 @@
+using Memctl.Device.Attributes;
 using Memctl.Device.Channels;
 using Memctl.Device.Logging;
 using Memctl.Device.Memory;
@@ -11,7 +12,7 @@ public sealed partial class MemctlDevice
 {
     /// <summary>Adds guest RAM. Requests that start after the return see it.</summary>
     /// <exception cref="DeviceException">It overlaps what is there, is not made of whole pages, or there are too many regions.</exception>
-    public void RegisterMemory(ulong guestAddress, ulong length, nuint hostAddress, RegionTraits traits)
+    public void RegisterMemory(ulong guestAddress, ulong length, nuint hostAddress, RegionTraits traits, ulong blockSize = 0)
     {
         if (length == 0 || ((guestAddress | length | hostAddress) & (_pageSize - 1)) != 0 ||
             guestAddress + length <= guestAddress || hostAddress + (nuint)length <= hostAddress)
@@ -21,8 +22,26 @@ public sealed partial class MemctlDevice
         }
 
         var region = new MemoryRegion(guestAddress, length, hostAddress, traits);
+        if (blockSize != 0 && (!System.Numerics.BitOperations.IsPow2(blockSize) || blockSize < _pageSize ||
+            ((guestAddress | length) & (blockSize - 1)) != 0))
+        {
+            throw new DeviceException(DeviceFault.InvalidArgument, $"Blocks of {blockSize} bytes do not fit the region.");
+        }
+
         lock (_control)
         {
+            if (_blocks.Any(blocks => blocks.Region.SharesHostMemoryWith(region) ||
+                (blocks.Region.GuestAddress < region.End && region.GuestAddress < blocks.Region.End)))
+            {
+                throw new DeviceException(DeviceFault.Overlap, "The region overlaps one with blocks.");
+            }
+
+            if (blockSize != 0 && _memory.Map.With(region) is not null)
+            {
+                _blocks.Add((region, blockSize, traits));
+                return;
+            }
+
             if (_memory.Map.Regions.Length == RegionMap.MostRegions)
             {
                 throw new DeviceException(DeviceFault.LimitReached, $"A memctl device takes at most {RegionMap.MostRegions} regions.");
@@ -43,6 +62,15 @@ public sealed partial class MemctlDevice
     public void UnregisterMemory(ulong guestAddress, ulong length)
     {
         int errno;
+        int at = _blocks.FindIndex(blocks => blocks.Region.GuestAddress == guestAddress && blocks.Region.Length == length);
+        if (at >= 0)
+        {
+            MemoryRegion[] present = [.. _memory.Map.Regions.ToArray().Where(region => region.GuestAddress - guestAddress < length)];
+            _blocks.RemoveAt(at);
+            Array.ForEach(present, region => UnregisterMemory(region.GuestAddress, region.Length));
+            return;
+        }
+
         lock (_control)
         {
             MemoryRegion region = _memory.Map.FindExact(guestAddress, length) ?? throw new DeviceException(DeviceFault.NotFound,
@@ -55,6 +83,54 @@ public sealed partial class MemctlDevice
         DeviceLog.Unregistered(_logger, guestAddress, guestAddress + length);
         ThrowIfNotLifted(guestAddress, guestAddress + length, errno);
     }
+
+    /// <summary>Makes blocks present.</summary>
+    public void PlugMemory(ulong guestAddress, ulong length) => ChangeBlocks(guestAddress, length, true);
+
+    /// <summary>Makes blocks absent.</summary>
+    public void UnplugMemory(ulong guestAddress, ulong length) => ChangeBlocks(guestAddress, length, false);
+
+    private readonly List<(MemoryRegion Region, ulong Size, RegionTraits Traits)> _blocks = [];
+
+    private void ChangeBlocks(ulong guestAddress, ulong length, bool plug)
+    {
+        lock (_control)
+        {
+            ulong end = guestAddress + length;
+            (MemoryRegion? region, ulong size, RegionTraits traits) = _blocks.Find(
+                blocks => guestAddress >= blocks.Region.GuestAddress && end <= blocks.Region.End && guestAddress < end);
+            if (region is null)
+            {
+                throw new DeviceException(DeviceFault.NotFound, $"No region has blocks at [{guestAddress:x}, +{length:x}).");
+            }
+
+            var all = new List<MemoryRegion>();
+            for (ulong start = guestAddress; start < end; start += size)
+            {
+                all.Add(new MemoryRegion(start, size, region.HostAddressOf(start), traits));
+            }
+
+            if (((guestAddress | length) & (size - 1)) != 0 || all.Exists(block => _memory.Map.Find(block.GuestAddress) is not null == plug))
+            {
+                throw new DeviceException(DeviceFault.InvalidArgument, "Not whole blocks, or already so.");
+            }
+
+            foreach (MemoryRegion block in all)
+            {
+                if (plug)
+                {
+                    _memory.Publish(_memory.Map.With(block)!);
+                }
+                else
+                {
+                    UnregisterMemory(block.GuestAddress, size);
+                }
+            }
+        }
+    }
+
+    /// <summary>The attribute map.</summary>
+    public IReadOnlyList<AttributeExtent> Attributes() => _attributes.Save();
 
     /// <summary>As a reset of the virtual machine: disconnected, and all that the guest has set on its memory lifted.</summary>
     /// <exception cref="DeviceException">Something could not be lifted.</exception>
@@ -113,7 +189,7 @@ public sealed partial class MemctlDevice
 
     /// <summary>Switches the holding of closed pages as readable, for a VMM that copies guest memory.</summary>
     /// <exception cref="DeviceException">The kernel refused for some page; the message has the errno.</exception>
-    public void HoldReadable(bool enabled)
+    public void KeepReadable(bool enabled)
     {
         int errno;
         lock (_control)

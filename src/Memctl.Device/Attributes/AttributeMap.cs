@@ -4,7 +4,7 @@ namespace Memctl.Device.Attributes;
 /// <param name="Start">Guest-physical address of the first byte.</param>
 /// <param name="End">Guest-physical address past the last byte.</param>
 /// <param name="Attributes">What the guest has set on every page of it.</param>
-public readonly record struct AttributeRun(ulong Start, ulong End, PageAttributes Attributes);
+public readonly record struct AttributeExtent(ulong Start, ulong End, PageAttributes Attributes);
 
 /// <summary>
 /// A map from guest-physical pages to attributes, as sorted runs, neighbours that are equal merged, in storage of a fixed
@@ -12,13 +12,13 @@ public readonly record struct AttributeRun(ulong Start, ulong End, PageAttribute
 /// </summary>
 public sealed class AttributeMap
 {
-    private readonly AttributeRun[] _runs;
+    private readonly AttributeExtent[] _runs;
 
     /// <summary>Makes an empty map with room for as many runs.</summary>
-    public AttributeMap(int capacity) => _runs = GC.AllocateUninitializedArray<AttributeRun>(capacity);
+    public AttributeMap(int capacity) => _runs = GC.AllocateUninitializedArray<AttributeExtent>(capacity);
 
     /// <summary>The runs, in order.</summary>
-    public ReadOnlySpan<AttributeRun> Runs => _runs.AsSpan(0, Count);
+    public ReadOnlySpan<AttributeExtent> Runs => _runs.AsSpan(0, Count);
 
     /// <summary>How many runs there are.</summary>
     public int Count { get; private set; }
@@ -43,7 +43,7 @@ public sealed class AttributeMap
     /// </summary>
     public bool TryAssign(AttributeMap source, ulong start, ulong end, AttributeChange change)
     {
-        ReadOnlySpan<AttributeRun> runs = source.Runs;
+        ReadOnlySpan<AttributeExtent> runs = source.Runs;
         int first = source.IndexOf(start);
         int past = first;
         while (past < runs.Length && runs[past].Start < end)
@@ -69,7 +69,7 @@ public sealed class AttributeMap
         }
 
         ulong next = start;
-        foreach (AttributeRun run in runs[first..past])
+        foreach (AttributeExtent run in runs[first..past])
         {
             ulong from = Math.Max(run.Start, start);
             ulong to = Math.Min(run.End, end);
@@ -118,7 +118,7 @@ public sealed class AttributeMap
         }
         else
         {
-            _runs[Count++] = new AttributeRun(start, end, attributes);
+            _runs[Count++] = new AttributeExtent(start, end, attributes);
             Splits += adjoins ? 1 : 2;
         }
 

@@ -115,7 +115,7 @@ public sealed class GuestAttributes(HostMappings mappings, int maxSplits, ulong 
             bool fits = true;
             var whole = new Piece(region.GuestAddress, region.Length, region);
             _spare.Clear();
-            foreach (AttributeRun run in _record.Runs)
+            foreach (AttributeExtent run in _record.Runs)
             {
                 ulong from = Math.Clamp(region.GuestAddress, run.Start, run.End);
                 ulong to = Math.Clamp(region.End, run.Start, run.End);
@@ -140,7 +140,7 @@ public sealed class GuestAttributes(HostMappings mappings, int maxSplits, ulong 
         {
             mappings.HoldReadable = enabled;
             int errno = 0;
-            foreach (AttributeRun run in _record.Runs)
+            foreach (AttributeExtent run in _record.Runs)
             {
                 if (run.Attributes.Protection == MemoryProtection.None)
                 {
@@ -153,7 +153,7 @@ public sealed class GuestAttributes(HostMappings mappings, int maxSplits, ulong 
     }
 
     /// <summary>A copy of the record.</summary>
-    public AttributeRun[] Save()
+    public AttributeExtent[] Save()
     {
         lock (_gate)
         {
@@ -165,17 +165,17 @@ public sealed class GuestAttributes(HostMappings mappings, int maxSplits, ulong 
     /// <param name="map">Guest RAM; it covers every run.</param>
     /// <param name="runs">Sorted, page-aligned, apart, and within the budgets.</param>
     /// <returns>0, or the errno of the call that failed; then nothing is set.</returns>
-    public int Restore(RegionMap map, ReadOnlySpan<AttributeRun> runs)
+    public int Restore(RegionMap map, ReadOnlySpan<AttributeExtent> runs)
     {
         lock (_gate)
         {
             _record.Clear();
-            foreach (AttributeRun run in runs)
+            foreach (AttributeExtent run in runs)
             {
                 int errno = _record.TryAppend(run.Start, run.End, run.Attributes) ? PutOn(map, run) : Errno.ENOMEM;
                 if (errno != 0)
                 {
-                    foreach (AttributeRun done in _record.Runs)
+                    foreach (AttributeExtent done in _record.Runs)
                     {
                         foreach (Piece piece in map.Pieces(done.Start, done.End - done.Start))
                         {
@@ -238,8 +238,8 @@ public sealed class GuestAttributes(HostMappings mappings, int maxSplits, ulong 
         ulong next = piece.GuestAddress;
         for (int index = _record.IndexOf(next); next < piece.End; index++)
         {
-            ReadOnlySpan<AttributeRun> runs = _record.Runs;
-            AttributeRun run = index < runs.Length ? runs[index] : new AttributeRun(piece.End, piece.End, default);
+            ReadOnlySpan<AttributeExtent> runs = _record.Runs;
+            AttributeExtent run = index < runs.Length ? runs[index] : new AttributeExtent(piece.End, piece.End, default);
             ulong from = Math.Min(run.Start, piece.End);
             if (from > next)
             {
@@ -256,7 +256,7 @@ public sealed class GuestAttributes(HostMappings mappings, int maxSplits, ulong 
         }
     }
 
-    private int PutOn(RegionMap map, AttributeRun run)
+    private int PutOn(RegionMap map, AttributeExtent run)
     {
         int errno = 0;
         foreach (AttributeKind kind in HostMappings.Kinds)
@@ -274,7 +274,7 @@ public sealed class GuestAttributes(HostMappings mappings, int maxSplits, ulong 
     private static int UnlessNameless(AttributeKind kind, int errno) =>
         kind == AttributeKind.Name && errno == Errno.EINVAL ? 0 : errno;
 
-    private int SetAll(RegionMap map, AttributeRun run, AttributeKind kind)
+    private int SetAll(RegionMap map, AttributeExtent run, AttributeKind kind)
     {
         int errno = 0;
         foreach (Piece piece in map.Pieces(run.Start, run.End - run.Start))

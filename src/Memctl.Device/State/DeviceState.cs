@@ -26,4 +26,4 @@ public sealed record DeviceState(
     TransportState Transport,
     ulong Payload,
     IReadOnlyList<ulong> BufferAddresses,
-    IReadOnlyList<AttributeRun> Attributes);
+    IReadOnlyList<AttributeExtent> Attributes);

@@ -25,7 +25,7 @@ public static class DeviceStateCodec
     {
         // Every field by name: one that is added to the record and not here does not compile.
         (string dialect, ulong pageSize, TransportState transport, ulong payload,
-            IReadOnlyList<ulong> buffers, IReadOnlyList<AttributeRun> runs) = state;
+            IReadOnlyList<ulong> buffers, IReadOnlyList<AttributeExtent> runs) = state;
         using var stream = new MemoryStream();
         using var writer = new BinaryWriter(stream);
         writer.Write(Magic);
@@ -96,10 +96,10 @@ public static class DeviceStateCodec
             buffers[index] = reader.UInt64();
         }
 
-        var runs = new AttributeRun[reader.Count(RunSize)];
+        var runs = new AttributeExtent[reader.Count(RunSize)];
         for (int index = 0; index < runs.Length; index++)
         {
-            runs[index] = new AttributeRun(reader.UInt64(), reader.UInt64(), new PageAttributes(
+            runs[index] = new AttributeExtent(reader.UInt64(), reader.UInt64(), new PageAttributes(
                 reader.Enum(MemoryProtection.ReadWrite), reader.Bool(), reader.Bool(), reader.Enum(Merging.Unmergeable), reader.UInt64()));
         }
 

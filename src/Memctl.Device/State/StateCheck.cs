@@ -21,7 +21,7 @@ internal sealed class StateCheck(DeviceOptions options, ulong pageSize, RegionMa
 
         var record = new AttributeMap(GuestAttributes.RoomFor(options.MaxSplits));
         ulong end = 0;
-        foreach (AttributeRun run in state.Attributes)
+        foreach (AttributeExtent run in state.Attributes)
         {
             Require(run.Start >= end && run.End > run.Start && ((run.Start | run.End) & (pageSize - 1)) == 0,
                 "The saved state is damaged: its ranges are not in order, or not whole pages.");
