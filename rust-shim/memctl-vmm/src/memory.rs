@@ -157,6 +157,7 @@ impl GuestRam {
             guest_address: range.start,
             length: range.length,
             host_address: region.host_address(),
+            block_size: 0,
             flags: RegionFlags {
                 mergeable: self.config.mergeable,
                 ..RegionFlags::default()

@@ -248,12 +248,12 @@ impl Vm {
         let state = VmState::capture(&self.fd, &self.vcpus, &self.machine, device)?;
         if let Some(device) = device {
             device
-                .hold_readable(true)
+                .keep_readable(true)
                 .doing("can't hold guest RAM readable")?;
         }
         let written = Snapshot::write(directory, self.cpus, self.memory, &state, &self.ram);
         if let Some(device) = device {
-            device.hold_readable(false).doing("can't close guest RAM again")?;
+            device.keep_readable(false).doing("can't close guest RAM again")?;
         }
         written
     }

@@ -155,6 +155,7 @@ impl Mapping {
             guest_address,
             length: self.length,
             host_address: self.start,
+            block_size: 0,
             flags,
         }
     }
