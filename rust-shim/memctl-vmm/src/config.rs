@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{self, Failure};
 use crate::option_list::{file_url, pairs, parse_size, parse_toggle};
-use crate::pci::MAX_MEMCTL_FUNCTIONS;
+use crate::pci::MAX_PLUGIN_FUNCTIONS;
 
 const HUGE_PAGE_SIZE: u64 = 2 << 20;
 /// The ids of a local APIC are 8 bits wide, and 255 means all of them.
@@ -120,7 +120,7 @@ pub enum SeccompConfig {
 pub struct MemctlConfig {
     /// The plugin's library.
     pub plugin: PathBuf,
-    /// What the plugin parses: everything that follows the path.
+    /// Everything that follows the path, for the plugin to judge.
     pub options: String,
 }
 
@@ -146,9 +146,9 @@ impl Arguments {
         if paths.any(|path| Some(path) != first) {
             return Err(Failure::new("every --memctl must name the same plugin"));
         }
-        if self.memctl.len() > MAX_MEMCTL_FUNCTIONS {
+        if self.memctl.len() > MAX_PLUGIN_FUNCTIONS {
             return Err(Failure::new(format!(
-                "there is room for {MAX_MEMCTL_FUNCTIONS} memctl devices"
+                "there is room for {MAX_PLUGIN_FUNCTIONS} memctl devices"
             )));
         }
         Ok(first)
@@ -352,8 +352,8 @@ mod tests {
             Some("/a.so".into())
         );
         assert!(plugin_of(&["/a.so", "/b.so"]).is_err());
-        assert!(plugin_of(&["/a.so"; MAX_MEMCTL_FUNCTIONS]).is_ok());
-        assert!(plugin_of(&["/a.so"; MAX_MEMCTL_FUNCTIONS + 1]).is_err());
+        assert!(plugin_of(&["/a.so"; MAX_PLUGIN_FUNCTIONS]).is_ok());
+        assert!(plugin_of(&["/a.so"; MAX_PLUGIN_FUNCTIONS + 1]).is_err());
     }
 
     #[test]

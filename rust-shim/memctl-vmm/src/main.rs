@@ -58,7 +58,18 @@ fn main() -> ExitCode {
 
 fn load_plugin(arguments: &Arguments) -> Result<Option<Plugin>> {
     let path = arguments.plugin()?;
-    path.map(Plugin::load).transpose().doing("can't load the plugin")
+    let plugin = path
+        .map(Plugin::load)
+        .transpose()
+        .doing("can't load the plugin")?;
+    if let Some(plugin) = &plugin {
+        for device in &arguments.memctl {
+            plugin
+                .check_options(&device.options)
+                .doing("the plugin refuses its options")?;
+        }
+    }
+    Ok(plugin)
 }
 
 fn run(arguments: &Arguments, plugin: Option<&Plugin>) -> Result<u8> {

@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn the_guest_ends_itself_by_three_ports() {
-        let ports = Ports::new(None, PciBus::new(1));
+        let ports = Ports::new(None, PciBus::empty());
         assert_eq!(ports.write(ACPI_POWER, &[0x34]), Some(Ending::PowerOff));
         assert_eq!(ports.write(ACPI_POWER, &[ACPI_RESET_VALUE]), Some(Ending::Reset));
         assert_eq!(ports.write(I8042_COMMAND, &[I8042_RESET]), Some(Ending::Reset));
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn ports_without_a_device_read_as_ones() {
-        let ports = Ports::new(None, PciBus::new(1));
+        let ports = Ports::new(None, PciBus::empty());
         let mut data = [0; 1];
         ports.read(serial::BASE, &mut data);
         assert_eq!(data, [0xff]);

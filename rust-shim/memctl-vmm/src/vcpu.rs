@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::{io, ptr};
 
 use kvm_ioctls::{VcpuExit, VcpuFd};
-use memctl_shim::Device;
+use memctl_shim::{Device, Plugin};
 use vmm_sys_util::signal::{register_signal_handler, Killable, SIGRTMIN};
 
 use crate::event::Event;
@@ -23,6 +23,8 @@ use crate::seccomp::Sandbox;
 pub struct Machine {
     /// Port devices.
     pub ports: Arc<Ports>,
+    /// The plugin of the memctl devices.
+    pub plugin: Option<Plugin>,
     /// The memctl devices.
     pub devices: Vec<Arc<Device>>,
     /// Where each device's BAR is.
@@ -133,6 +135,10 @@ impl Vcpu {
                 if let Some(Err(error)) = sandbox.map(|sandbox| sandbox.enter()) {
                     report(&events, Event::Failed(format!("vCPU {index}: {error}")));
                     return;
+                }
+                // Inside the sandbox, as the sandbox's list of system calls covers a thread's first call.
+                if let Some(plugin) = &machine.plugin {
+                    plugin.attach_thread();
                 }
                 report(&events, run(index, &own, &machine));
             })

@@ -88,7 +88,13 @@ impl Vm {
             interrupt,
             saved.and_then(|state| state.serial.as_ref()),
         )?;
-        let mut pci = PciBus::new(devices.len());
+        let mut pci = match plugin {
+            Some(plugin) => {
+                let identity = plugin.pci_identity().doing("can't read the PCI identity")?;
+                PciBus::new(&identity, devices.len())?
+            }
+            None => PciBus::empty(),
+        };
         if let Some(state) = saved {
             pci.restore(&state.pci);
         }
@@ -96,6 +102,7 @@ impl Vm {
         let ports = Arc::new(Ports::new(uart, pci));
         let machine = Arc::new(Machine {
             ports,
+            plugin: plugin.cloned(),
             devices,
             windows,
             ram: ram.map(),
