@@ -4,9 +4,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
+use anyhow::{bail, Result};
 use memctl_shim::PciIdentity;
 
-use crate::failure::{Failure, Result};
 use crate::layout;
 
 /// I/O port of CONFIG_ADDRESS; CONFIG_DATA is the four ports after it.
@@ -142,7 +142,7 @@ pub struct PciBus {
 }
 
 impl PciBus {
-    /// A bus with the host bridge at 00.0 and `count` plugin functions, at most [`MAX_PLUGIN_FUNCTIONS`], from 01.0 on. As
+    /// A bus with the host bridge at 00.0 and `count` plugin functions, up to [`MAX_PLUGIN_FUNCTIONS`], from 01.0 on. As
     /// after a reset, their memory space is disabled; each BAR contains an address that the guest may keep.
     ///
     /// # Errors
@@ -152,9 +152,7 @@ impl PciBus {
         let distance = size.max(BAR_ALIGNMENT);
         let fits = distance.saturating_mul(count as u64) <= layout::PCI_WINDOW_LENGTH;
         if !size.is_power_of_two() || size < MIN_BAR_SIZE || !fits {
-            return Err(Failure::new(format!(
-                "the plugin asks for {count} PCI functions with BARs of {size} bytes, which this machine can't place"
-            )));
+            bail!("the plugin asks for {count} PCI functions with BARs of {size} bytes, which this machine can't place");
         }
         let bars = (layout::HOLE_START..).step_by(distance as usize);
         let function = |bar| (Function::plugin(identity, bar), BarWindow::new(size));
