@@ -97,7 +97,7 @@ public sealed partial class MemctlDevice
                 Interlocked.Increment(ref _ignoredAccesses);
                 if (MayLog())
                 {
-                    DeviceLog.IgnoredWrite(_logger, offset, data.Length);
+                    GuestRecords.Write(_logger, new IgnoredWriteRecord(offset, data.Length));
                 }
 
                 return false;
@@ -129,7 +129,7 @@ public sealed partial class MemctlDevice
             Interlocked.Increment(ref _unansweredRequests);
             if (MayLog())
             {
-                DeviceLog.NotAnswered(_logger, channel.BufferAddress);
+                GuestRecords.Write(_logger, new NotAnsweredRecord(channel.BufferAddress));
             }
         }
 
@@ -141,7 +141,7 @@ public sealed partial class MemctlDevice
         Interlocked.Increment(ref _ignoredAccesses);
         if (MayLog())
         {
-            DeviceLog.UnknownChannel(_logger, command);
+            GuestRecords.Write(_logger, new UnknownChannelRecord(command));
         }
 
         return false;
@@ -163,7 +163,7 @@ public sealed partial class MemctlDevice
         bool may = _logLimit.TryTake(out long suppressed);
         if (suppressed > 0)
         {
-            DeviceLog.Suppressed(_logger, suppressed);
+            GuestRecords.Write(_logger, new SuppressedRecord(suppressed));
         }
 
         return may;
