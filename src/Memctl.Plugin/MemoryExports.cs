@@ -5,7 +5,7 @@ using Memctl.Plugin.Abi;
 
 namespace Memctl.Plugin;
 
-/// <summary>The exports that tell a device what is guest RAM. native/include/memctl_plugin.h is their contract.</summary>
+/// <summary>The exports that define guest RAM. native/include/memctl_plugin.h is their contract.</summary>
 internal static unsafe class MemoryExports
 {
     private const uint KnownRegionFlags = MemctlAbi.MEMCTL_REGION_MERGEABLE | MemctlAbi.MEMCTL_REGION_DONTDUMP;

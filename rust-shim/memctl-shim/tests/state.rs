@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a VMM does with a device besides routing accesses: save and restore, dirty logging, pins, closed memory.
+//! The VMM's part besides routing accesses: save and restore, dirty logging, pins, inaccessible memory, blocks.
 
 mod support;
 
