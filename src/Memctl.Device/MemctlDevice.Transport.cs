@@ -38,7 +38,7 @@ public sealed partial class MemctlDevice
         Interlocked.Increment(ref _refusedCommands);
         if (MayLog())
         {
-            DeviceLog.CommandRefused(_logger, command.ToString(), refusal);
+            GuestRecords.Write(_logger, new CommandRefusedRecord(command.ToString(), refusal));
         }
 
         return true;

@@ -136,7 +136,7 @@ public sealed partial class MemctlDevice
         Interlocked.Increment(ref _unansweredRequests);
         if (MayLog())
         {
-            DeviceLog.NotAnswered(_logger, channel.BufferAddress);
+            GuestRecords.Write(_logger, new NotAnsweredRecord(channel.BufferAddress));
         }
 
         return true;
@@ -147,7 +147,7 @@ public sealed partial class MemctlDevice
         Interlocked.Increment(ref _ignoredAccesses);
         if (MayLog())
         {
-            DeviceLog.UnknownChannel(_logger, command);
+            GuestRecords.Write(_logger, new UnknownChannelRecord(command));
         }
 
         return false;
@@ -167,7 +167,7 @@ public sealed partial class MemctlDevice
                 Interlocked.Increment(ref _ignoredAccesses);
                 if (MayLog())
                 {
-                    DeviceLog.IgnoredWrite(_logger, offset, data.Length);
+                    GuestRecords.Write(_logger, new IgnoredWriteRecord(offset, data.Length));
                 }
 
                 return false;
@@ -190,7 +190,7 @@ public sealed partial class MemctlDevice
         bool may = _logLimit.TryTake(out long suppressed);
         if (suppressed > 0)
         {
-            DeviceLog.Suppressed(_logger, suppressed);
+            GuestRecords.Write(_logger, new SuppressedRecord(suppressed));
         }
 
         return may;
