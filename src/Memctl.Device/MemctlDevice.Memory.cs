@@ -125,8 +125,12 @@ public sealed partial class MemctlDevice
     private void SetPresent(bool present, ulong guestAddress, ulong length)
     {
         ulong end = guestAddress + length;
-        MemoryRegion? region = _memory.Map.Find(guestAddress);
-        if (region is null || end <= guestAddress || end > region.End || !region.TrySetPresent(present, guestAddress, end))
+        if (_memory.Map.Find(guestAddress) is not { Blocks: > 0 } region)
+        {
+            throw new DeviceException(DeviceFault.NotFound, $"No region with blocks contains {guestAddress:x}.");
+        }
+
+        if (end <= guestAddress || end > region.End || !region.TrySetPresent(present, guestAddress, end))
         {
             throw new DeviceException(DeviceFault.InvalidArgument,
                 $"[{guestAddress:x}, +{length:x}) is not whole {(present ? "absent" : "present")} blocks of one region.");

@@ -75,7 +75,7 @@ public sealed partial class MemctlDevice
         _requests = new RequestProcessor(
             _rules,
             new AdvicePath(options, _memory, _rules, _switches, calls, dirtyLog, clock),
-            new AttributePath(options, _rules, _attributes, _channels, clock),
+            new AttributePath(options, _memory, _rules, _attributes, _channels, clock),
             _memory,
             _switches,
             dirtyLog,

@@ -21,7 +21,9 @@ public sealed class ChannelTable
     private int _epoch;
     private int _count;
     private ChannelSet? _connected;
-    private ChannelSet? _synchronized;
+
+    // The last connection, until no request of it can come back: longer than it is connected.
+    private ChannelSet? _live;
 
     /// <summary>Makes an empty table.</summary>
     /// <param name="limit">How many channels a guest may register.</param>
@@ -72,11 +74,7 @@ public sealed class ChannelTable
         }
 
         var connected = new ChannelSet(Made[.._count].ToArray());
-        lock (_gracePeriod)
-        {
-            _synchronized = connected;
-        }
-
+        Volatile.Write(ref _live, connected);
         Volatile.Write(ref _connected, connected);
     }
 
@@ -94,11 +92,7 @@ public sealed class ChannelTable
     public void Forget()
     {
         Synchronize();
-        lock (_gracePeriod)
-        {
-            _synchronized = null;
-        }
-
+        Volatile.Write(ref _live, null);
         Volatile.Write(ref _count, 0);
     }
 
@@ -108,9 +102,9 @@ public sealed class ChannelTable
     /// </summary>
     public void LocateBuffers(GuestMemory memory, ulong start, ulong end)
     {
-        if (Connected is { } connected)
+        if (Volatile.Read(ref _live) is { } live)
         {
-            foreach (Channel channel in connected.WithBufferIn(start, end))
+            foreach (Channel channel in live.WithBufferIn(start, end))
             {
                 channel.BufferHostAddress = memory.HostAddressOf(channel.BufferAddress, Request.Size);
             }
@@ -158,7 +152,7 @@ public sealed class ChannelTable
     {
         lock (_gracePeriod)
         {
-            if (_synchronized is not { } connected)
+            if (Volatile.Read(ref _live) is not { } live)
             {
                 return;
             }
@@ -167,7 +161,7 @@ public sealed class ChannelTable
             {
                 int old = _epoch;
                 Interlocked.Exchange(ref _epoch, 1 - old);
-                foreach (Channel channel in connected.Channels)
+                foreach (Channel channel in live.Channels)
                 {
                     var wait = new SpinWait();
                     while (!channel.IsQuiescent(old))

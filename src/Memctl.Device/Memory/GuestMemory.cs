@@ -1,5 +1,18 @@
 namespace Memctl.Device.Memory;
 
+/// <summary>What became of a copy.</summary>
+public enum CopyResult
+{
+    /// <summary>All bytes were copied.</summary>
+    Copied,
+
+    /// <summary>Not all of the buffer is guest RAM: nothing was copied.</summary>
+    NotGuestMemory,
+
+    /// <summary>Memory could not be touched; a part may have been copied.</summary>
+    Fault,
+}
+
 /// <summary>The guest's RAM as requests see it: the current <see cref="RegionMap"/> and copies of small buffers.</summary>
 /// <remarks>
 /// <see cref="Map"/> may be read by any thread; a reader must be in a read-side critical section of the channel table, or hold
@@ -15,50 +28,52 @@ public sealed class GuestMemory(IGuestCopy copy)
     /// <summary>Makes a map the one that later requests see.</summary>
     public void Publish(RegionMap map) => Volatile.Write(ref _map, map);
 
-    /// <summary>Reads a buffer whose host address is known; false if it can't be touched.</summary>
-    public bool TryRead(nuint hostAddress, Span<byte> buffer) => copy.TryRead(hostAddress, buffer);
+    /// <summary>Reads a buffer whose host address is known.</summary>
+    public CopyResult ReadHost(nuint hostAddress, Span<byte> buffer) =>
+        copy.TryRead(hostAddress, buffer) ? CopyResult.Copied : CopyResult.Fault;
 
-    /// <summary>Writes a buffer whose host address is known; false if it can't be touched.</summary>
-    public bool TryWrite(nuint hostAddress, ReadOnlySpan<byte> buffer) => copy.TryWrite(hostAddress, buffer);
+    /// <summary>Writes a buffer whose host address is known.</summary>
+    public CopyResult WriteHost(nuint hostAddress, ReadOnlySpan<byte> buffer) =>
+        copy.TryWrite(hostAddress, buffer) ? CopyResult.Copied : CopyResult.Fault;
 
-    /// <summary>Reads a buffer, which may lie in several segments; false if it is not all RAM, or can't be touched.</summary>
-    public bool TryReadAt(ulong guestAddress, Span<byte> buffer)
+    /// <summary>Reads a buffer, which may lie in several segments.</summary>
+    public CopyResult Read(ulong guestAddress, Span<byte> buffer)
     {
         RegionMap map = Map;
         if (!map.Covers(guestAddress, (ulong)buffer.Length))
         {
-            return false;
+            return CopyResult.NotGuestMemory;
         }
 
         foreach (MemorySegment segment in map.Segments(guestAddress, (ulong)buffer.Length))
         {
             if (!copy.TryRead(segment.HostAddress, buffer.Slice((int)(segment.GuestAddress - guestAddress), (int)segment.Length)))
             {
-                return false;
+                return CopyResult.Fault;
             }
         }
 
-        return true;
+        return CopyResult.Copied;
     }
 
-    /// <summary>Writes a buffer, which may lie in several segments; false if it is not all RAM, or can't be touched.</summary>
-    public bool TryWriteAt(ulong guestAddress, ReadOnlySpan<byte> buffer)
+    /// <summary>Writes a buffer, which may lie in several segments.</summary>
+    public CopyResult Write(ulong guestAddress, ReadOnlySpan<byte> buffer)
     {
         RegionMap map = Map;
         if (!map.Covers(guestAddress, (ulong)buffer.Length))
         {
-            return false;
+            return CopyResult.NotGuestMemory;
         }
 
         foreach (MemorySegment segment in map.Segments(guestAddress, (ulong)buffer.Length))
         {
             if (!copy.TryWrite(segment.HostAddress, buffer.Slice((int)(segment.GuestAddress - guestAddress), (int)segment.Length)))
             {
-                return false;
+                return CopyResult.Fault;
             }
         }
 
-        return true;
+        return CopyResult.Copied;
     }
 
     /// <summary>The host address of a buffer that is all RAM and one segment; 0 if it is not.</summary>

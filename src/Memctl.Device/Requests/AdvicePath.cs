@@ -20,13 +20,7 @@ internal sealed class AdvicePath(
     /// <summary>Serves a request about one range.</summary>
     internal Answer Serve(Function function, in Request request)
     {
-        DeviceError error = rules.CheckRange(request.Addr, request.Length);
-        if (error != DeviceError.NONE)
-        {
-            return rules.Refuse(request, error);
-        }
-
-        error = Advise(function, request.Addr, request.Length, out int errno);
+        DeviceError error = Advise(function, request.Addr, request.Length, out int errno);
         return error != DeviceError.NONE ? rules.Refuse(request, error) : Answer.FromHost(errno);
     }
 
@@ -52,9 +46,7 @@ internal sealed class AdvicePath(
                 // What no batch takes is carried out alone, and so are the entries of a batch that failed: the answer is that of the one
                 // at fault.
                 (ulong addr, ulong length) = list[done];
-                error = rules.CheckRange(addr, length);
-                int errno = 0;
-                error = error == DeviceError.NONE ? Advise(function, addr, length, out errno) : error;
+                error = Advise(function, addr, length, out int errno);
                 channel.Count(function, length, error != DeviceError.NONE || errno != 0);
                 if (error != DeviceError.NONE)
                 {
@@ -79,9 +71,13 @@ internal sealed class AdvicePath(
     private DeviceError Advise(Function function, ulong addr, ulong length, out int errno)
     {
         errno = 0;
-        if (length == 0)
+
+        // What is checked is what is walked: the map may be replaced meanwhile, but what it describes stays until this section ends.
+        RegionMap map = memory.Map;
+        DeviceError error = rules.CheckRange(map, addr, length);
+        if (error != DeviceError.NONE || length == 0)
         {
-            return DeviceError.NONE;
+            return error;
         }
 
         bool drops = function.Effect == FunctionEffect.Discard;
@@ -95,7 +91,7 @@ internal sealed class AdvicePath(
             return DeviceError.PAGEOUT_BUDGET;
         }
 
-        foreach (MemorySegment segment in memory.Map.Segments(addr, length))
+        foreach (MemorySegment segment in map.Segments(addr, length))
         {
             errno = calls.Advise(segment.HostAddress, (nuint)segment.Length, function.Advice);
             if (errno != 0)
@@ -129,6 +125,7 @@ internal sealed class AdvicePath(
             return first;
         }
 
+        RegionMap map = memory.Map;
         Span<HostRange> ranges = stackalloc HostRange[HostRange.MaxInCall];
         int count = 0;
         int end = first;
@@ -136,7 +133,7 @@ internal sealed class AdvicePath(
         for (; end < list.Count && bytes < MaxBatchBytes; end++)
         {
             (ulong addr, ulong length) = list[end];
-            if (rules.CheckRange(addr, length) != DeviceError.NONE || !TryAppend(ranges, ref count, addr, length))
+            if (rules.CheckRange(map, addr, length) != DeviceError.NONE || !TryAppend(map, ranges, ref count, addr, length))
             {
                 break;
             }
@@ -170,11 +167,11 @@ internal sealed class AdvicePath(
     }
 
     /// <summary>Adds a range's segments, joined with what they adjoin in the host. False, with nothing added, if there is no room.</summary>
-    private bool TryAppend(Span<HostRange> ranges, ref int count, ulong addr, ulong length)
+    private static bool TryAppend(RegionMap map, Span<HostRange> ranges, ref int count, ulong addr, ulong length)
     {
         int before = count;
         HostRange last = count > 0 ? ranges[count - 1] : default;
-        foreach (MemorySegment segment in memory.Map.Segments(addr, length))
+        foreach (MemorySegment segment in map.Segments(addr, length))
         {
             if (count > 0 && ranges[count - 1].End == segment.HostAddress)
             {

@@ -1,6 +1,7 @@
 using Memctl.Device.Attributes;
 using Memctl.Device.Channels;
 using Memctl.Device.Functions;
+using Memctl.Device.Memory;
 using Memctl.Device.Options;
 using Memctl.Device.Protocol;
 
@@ -11,7 +12,7 @@ namespace Memctl.Device.Requests;
 /// section: who must not overtake it waits for the change itself.
 /// </summary>
 internal sealed class AttributePath(
-    DeviceOptions options, RequestRules rules, GuestAttributes attributes, ChannelTable channels, TimeProvider clock)
+    DeviceOptions options, GuestMemory memory, RequestRules rules, GuestAttributes attributes, ChannelTable channels, TimeProvider clock)
 {
     /// <summary>Serves a request about one range or a list.</summary>
     /// <param name="channel">Where it came in.</param>
@@ -29,7 +30,7 @@ internal sealed class AttributePath(
         scoped RangeList list = default;
         DeviceError error = request.IsList
             ? rules.ReadList(request, copy, out list)
-            : rules.CheckRange(request.Addr, request.Length);
+            : rules.CheckRange(memory.Map, request.Addr, request.Length);
         if (error != DeviceError.NONE)
         {
             channel.Count(function, 0, isError: true);
@@ -87,7 +88,7 @@ internal sealed class AttributePath(
         Channel channel, ChannelSet connected, Function function, in Request request, GuestRange range, int done)
     {
         (ulong addr, ulong length) = range;
-        DeviceError error = request.IsList ? rules.CheckRange(addr, length) : DeviceError.NONE;
+        DeviceError error = request.IsList ? rules.CheckRange(memory.Map, addr, length) : DeviceError.NONE;
         int errno = 0;
         if (error == DeviceError.NONE && length != 0)
         {

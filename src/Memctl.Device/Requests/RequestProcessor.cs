@@ -41,8 +41,15 @@ internal sealed class RequestProcessor(
         try
         {
             Span<byte> buffer = stackalloc byte[Request.Size];
+            CopyResult read = Read(channel, buffer);
+            if (read == CopyResult.NotGuestMemory)
+            {
+                rules.Refusals.Count(DeviceError.BUFFER_UNREADABLE);
+                return RequestOutcome.Unanswered;
+            }
+
             Answer answer;
-            if (!TryRead(channel, buffer))
+            if (read == CopyResult.Fault)
             {
                 answer = rules.Refuse(default, DeviceError.BUFFER_UNREADABLE);
             }
@@ -52,14 +59,14 @@ internal sealed class RequestProcessor(
             }
 
             answer.Write(buffer);
-            bool written = TryWrite(channel, buffer);
-            if (switches.DirtyLogging && memory.Map.Covers(channel.BufferAddress, Request.Size))
+            CopyResult written = Write(channel, buffer);
+            if (switches.DirtyLogging && written != CopyResult.NotGuestMemory)
             {
-                // Also after an error: a buffer in two segments may have been written in the first.
+                // Also after a fault: a buffer in two segments may have been written in the first.
                 dirtyLog?.MarkDirty(channel.BufferAddress, Request.Size);
             }
 
-            return written ? RequestOutcome.Answered : RequestOutcome.Unanswered;
+            return written == CopyResult.Copied ? RequestOutcome.Answered : RequestOutcome.Unanswered;
         }
         finally
         {
@@ -106,15 +113,15 @@ internal sealed class RequestProcessor(
         return true;
     }
 
-    private bool TryRead(Channel channel, Span<byte> buffer)
+    private CopyResult Read(Channel channel, Span<byte> buffer)
     {
         nuint host = channel.BufferHostAddress;
-        return host != 0 ? memory.TryRead(host, buffer) : memory.TryReadAt(channel.BufferAddress, buffer);
+        return host != 0 ? memory.ReadHost(host, buffer) : memory.Read(channel.BufferAddress, buffer);
     }
 
-    private bool TryWrite(Channel channel, ReadOnlySpan<byte> buffer)
+    private CopyResult Write(Channel channel, ReadOnlySpan<byte> buffer)
     {
         nuint host = channel.BufferHostAddress;
-        return host != 0 ? memory.TryWrite(host, buffer) : memory.TryWriteAt(channel.BufferAddress, buffer);
+        return host != 0 ? memory.WriteHost(host, buffer) : memory.Write(channel.BufferAddress, buffer);
     }
 }

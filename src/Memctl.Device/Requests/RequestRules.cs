@@ -31,9 +31,9 @@ internal sealed class RequestRules(DeviceOptions options, ulong pageSize, GuestM
     internal bool Allows(Function function) => _allowed.Contains(function);
 
     /// <summary>Whether a range is made of whole pages of guest RAM (protocol, "Ranges").</summary>
-    internal DeviceError CheckRange(ulong addr, ulong length) =>
+    internal DeviceError CheckRange(RegionMap map, ulong addr, ulong length) =>
         ((addr | length) & _pageMask) != 0 ? DeviceError.UNALIGNED
-        : !memory.Map.Covers(addr, length) ? DeviceError.NOT_GUEST_MEMORY
+        : !map.Covers(addr, length) ? DeviceError.NOT_GUEST_MEMORY
         : DeviceError.NONE;
 
     /// <summary>Copies a request's list (protocol, "Lists of ranges").</summary>
@@ -48,19 +48,14 @@ internal sealed class RequestRules(DeviceOptions options, ulong pageSize, GuestM
             return DeviceError.BAD_LIST;
         }
 
-        if (!memory.Map.Covers(request.Addr, request.Length))
-        {
-            return DeviceError.NOT_GUEST_MEMORY;
-        }
-
         Span<byte> bytes = copy[..(int)request.Length];
-        if (!memory.TryReadAt(request.Addr, bytes))
-        {
-            return DeviceError.BUFFER_UNREADABLE;
-        }
-
         list = new RangeList(bytes);
-        return DeviceError.NONE;
+        return bytes.IsEmpty ? DeviceError.NONE : memory.Read(request.Addr, bytes) switch
+        {
+            CopyResult.Copied => DeviceError.NONE,
+            CopyResult.NotGuestMemory => DeviceError.NOT_GUEST_MEMORY,
+            _ => DeviceError.BUFFER_UNREADABLE,
+        };
     }
 
     /// <summary>Counts a refusal and makes its answer.</summary>

@@ -87,7 +87,7 @@ public sealed class BudgetTests
     }
 
     [Fact]
-    public void Change_OfThePageBetweenTwoRuns_MergesAllThree()
+    public void Change_OfThePageBetweenTwoExtents_MergesAllThree()
     {
         TestGuest guest = TestGuest.Connected("max_splits=4");
         guest.Request("MLOCK", TestGuest.Low, Page);
@@ -137,7 +137,7 @@ public sealed class BudgetTests
     }
 
     [Fact]
-    public void Reset_ThatTheKernelRefuses_KeepsTellingThatThePageIsClosed()
+    public void Reset_ThatTheKernelRefuses_StillReportsThePageAsProtected()
     {
         TestGuest guest = TestGuest.Connected();
         guest.Request("MPROTECT_NONE", TestGuest.Low, Page);
@@ -154,7 +154,7 @@ public sealed class BudgetTests
     }
 
     [Fact]
-    public void Run_OverRegionsThatAreUnplugged_NeverRunsOutOfRoom()
+    public void Extent_OverRegionsThatAreUnregistered_NeverRunsOutOfRoom()
     {
         const ulong Base = 0x10_0000;
         var guest = new TestGuest("max_splits=2");

@@ -110,7 +110,7 @@ public sealed class PolicyTests
     [InlineData("begins right past the page", TestGuest.High + Page, TestGuest.High, false)]
     [InlineData("across adjoining regions, lower", TestGuest.High - 16, TestGuest.High - Page, true)]
     [InlineData("across adjoining regions, upper", TestGuest.High - 16, TestGuest.High, true)]
-    public void Close_OfAPageByABuffer_IsRefusedIfOneByteIsInIt(string where, ulong buffer, ulong page, bool refused)
+    public void Protect_OfAPageByABuffer_IsRefusedIfOneByteIsInIt(string where, ulong buffer, ulong page, bool refused)
     {
         var guest = new TestGuest();
         guest.Connect(TestGuest.BufferOf(0), buffer);
@@ -132,7 +132,7 @@ public sealed class PolicyTests
     }
 
     [Fact]
-    public void HoldReadable_WhileOn_KeepsClosedPagesReadableForTheVmm()
+    public void KeepReadable_WhileOn_KeepsInaccessiblePagesReadableForTheVmm()
     {
         TestGuest guest = TestGuest.Connected();
         guest.Request("MPROTECT_NONE", TestGuest.Low, Page);
@@ -183,7 +183,7 @@ public sealed class PolicyTests
         var guest = new TestGuest();
         guest.Connect(TestGuest.High - 16);
         guest.Device.SetDirtyLogging(true);
-        guest.Memory.CloseToWrites(TestGuest.HighHost);
+        guest.Memory.MakeUnwritable(TestGuest.HighHost);
         guest.Memory.Poke(TestGuest.HostOf(TestGuest.High - 16), [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]);
 
         guest.Command(TestGuest.ChannelCommand(0));

@@ -146,22 +146,23 @@ public sealed class GracePeriodTests
 
     /// <summary>The same without the race: what a request does that has read the connection before RESET took it away.</summary>
     [Fact]
-    public void TryEnter_OfAConnectionThatIsGone_LetsNoRequestInAndHoldsUpNobody()
+    public void TryReadLock_OfAConnectionThatIsGone_LetsNoRequestInAndHoldsUpNobody()
     {
         var channels = new ChannelTable(1);
         ChannelSet first = Connect(channels, TestGuest.Far);
         Channel channel = first.Channels[0];
         channels.Disconnect();
-        Assert.False(channels.TryEnter(first, channel, out _));
+        channels.Forget();
+        Assert.False(channels.TryReadLock(first, channel, out _));
 
         ChannelSet second = Connect(channels, TestGuest.Far + 512);
 
         Assert.Same(channel, second.Channels[0]);
-        Assert.False(channels.TryEnter(first, channel, out _));
-        Assert.True(channels.TryEnter(second, channel, out int parity));
+        Assert.False(channels.TryReadLock(first, channel, out _));
+        Assert.True(channels.TryReadLock(second, channel, out int epoch));
         var disconnect = Worker.Start(channels.Disconnect);
         Assert.False(disconnect.EndsWithin(_held), "A channel was taken away from a request in progress.");
-        channel.Leave(parity);
+        channel.ReadUnlock(epoch);
         disconnect.Finish();
     }
 
@@ -174,43 +175,43 @@ public sealed class GracePeriodTests
     [InlineData(0, 1)]
     [InlineData(1, 0)]
     [InlineData(1, 1)]
-    public void WaitForRequests_WithARequestInEitherCount_WaitsForIt(int waitsBefore, int parity)
+    public void Synchronize_WithARequestInEitherCount_WaitsForIt(int waitsBefore, int epoch)
     {
         var channels = new ChannelTable(1);
         Channel channel = Connect(channels, TestGuest.Far).Channels[0];
         for (int wait = 0; wait < waitsBefore; wait++)
         {
-            channels.WaitForRequests();
+            channels.Synchronize();
         }
 
-        channel.Enter(parity);
-        var control = Worker.Start(channels.WaitForRequests);
+        channel.ReadLock(epoch);
+        var control = Worker.Start(channels.Synchronize);
         Assert.False(control.EndsWithin(_held), "A request in progress was missed.");
-        channel.Leave(parity);
+        channel.ReadUnlock(epoch);
         control.Finish();
     }
 
     /// <summary>vCPUs that share a channel, one always announced before the last has left: there is no moment without a request.</summary>
     [Fact]
-    public void WaitForRequests_OnAChannelThatIsNeverIdle_Ends()
+    public void Synchronize_OnAChannelThatIsNeverIdle_Ends()
     {
         var channels = new ChannelTable(1);
         ChannelSet connected = Connect(channels, TestGuest.Far);
         Channel channel = connected.Channels[0];
-        Assert.True(channels.TryEnter(connected, channel, out int last));
-        var control = Worker.Start(channels.WaitForRequests);
+        Assert.True(channels.TryReadLock(connected, channel, out int last));
+        var control = Worker.Start(channels.Synchronize);
 
         bool ended = SpinWait.SpinUntil(
             () =>
             {
-                Assert.True(channels.TryEnter(connected, channel, out int next));
-                channel.Leave(last);
+                Assert.True(channels.TryReadLock(connected, channel, out int next));
+                channel.ReadUnlock(last);
                 last = next;
                 return control.EndsWithin(TimeSpan.Zero);
             },
             Worker.Bound);
 
-        channel.Leave(last);
+        channel.ReadUnlock(last);
         control.Finish();
         Assert.True(ended, "A stream of requests held up the control path.");
     }

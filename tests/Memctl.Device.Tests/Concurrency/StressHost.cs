@@ -15,7 +15,7 @@ internal sealed class StressHost : IHostCalls, IGuestCopy
     private const int Page = 4096;
 
     private readonly byte[][] _memory = [.. Enumerable.Range(0, Slots).Select(_ => new byte[SlotPages * Page])];
-    private readonly bool[] _closed = new bool[Slots];
+    private readonly bool[] _inaccessible = new bool[Slots];
     private readonly Lock _kernel = new();
     private readonly Dictionary<ulong, (bool Locked, int Protection)> _pages = [];
     private volatile bool _disconnected = true;
@@ -26,9 +26,9 @@ internal sealed class StressHost : IHostCalls, IGuestCopy
     internal static ulong HostOf(int slot) => (ulong)(slot + 1) << 32;
 
     /// <summary>From now on, until opened, any use of the slot is a failure.</summary>
-    internal void Close(int slot) => Volatile.Write(ref _closed[slot], true);
+    internal void Close(int slot) => Volatile.Write(ref _inaccessible[slot], true);
 
-    internal void Open(int slot) => Volatile.Write(ref _closed[slot], false);
+    internal void Open(int slot) => Volatile.Write(ref _inaccessible[slot], false);
 
     /// <summary>While it is so, no buffer may be read or written.</summary>
     internal bool Disconnected
@@ -113,7 +113,7 @@ internal sealed class StressHost : IHostCalls, IGuestCopy
 
     private void Use(ulong address, bool forbidden, string what)
     {
-        if (forbidden || Volatile.Read(ref _closed[SlotOf(address)]))
+        if (forbidden || Volatile.Read(ref _inaccessible[SlotOf(address)]))
         {
             Failures.Enqueue($"{what} of {address:x} after it was taken away");
         }

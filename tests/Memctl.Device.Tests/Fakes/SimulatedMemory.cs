@@ -2,7 +2,7 @@ using Memctl.Device.Memory;
 
 namespace Memctl.Device.Tests.Fakes;
 
-/// <summary>Guest pages as arrays at made-up host addresses. A range may be closed: then copies of it fail, as a fault would.</summary>
+/// <summary>Guest pages as arrays at made-up host addresses. A range may be inaccessible: then copies of it fail, as a fault would.</summary>
 internal sealed class SimulatedMemory : IGuestCopy
 {
     private readonly Lock _gate = new();
@@ -21,9 +21,9 @@ internal sealed class SimulatedMemory : IGuestCopy
         }
     }
 
-    internal void CloseToReads(ulong hostPage) => Change(() => _unreadable.Add(hostPage));
+    internal void MakeUnreadable(ulong hostPage) => Change(() => _unreadable.Add(hostPage));
 
-    internal void CloseToWrites(ulong hostPage) => Change(() => _unwritable.Add(hostPage));
+    internal void MakeUnwritable(ulong hostPage) => Change(() => _unwritable.Add(hostPage));
 
     internal void Open(ulong hostPage) => Change(() =>
     {

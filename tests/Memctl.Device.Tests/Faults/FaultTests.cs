@@ -67,7 +67,7 @@ public sealed class FaultTests
     }
 
     [Fact]
-    public void Unregister_ThatTheKernelRefuses_TellsAndTheRegionIsGoneAllTheSame()
+    public void Unregister_ThatTheKernelRefuses_ReportsItAndTheRegionIsGoneAllTheSame()
     {
         TestGuest guest = TestGuest.Connected();
         guest.Request("MPROTECT_R", TestGuest.Low, Wire.Page);
@@ -160,7 +160,7 @@ public sealed class FaultTests
                 guest.Command(Wire.ACK);
                 break;
             default:
-                guest.Memory.CloseToWrites(TestGuest.FarHost);
+                guest.Memory.MakeUnwritable(TestGuest.FarHost);
                 guest.Request("INFO");
                 break;
         }

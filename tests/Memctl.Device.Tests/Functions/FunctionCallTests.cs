@@ -84,6 +84,7 @@ public sealed class FunctionCallTests
 
         byte[] expected = new byte[32];
         expected[16] = 1;
+        expected[20] = 1;
         expected[25] = 0x10;
         Assert.Equal(expected, answer);
         Assert.Empty(guest.Calls.AllCalls);

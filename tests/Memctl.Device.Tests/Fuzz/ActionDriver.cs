@@ -295,6 +295,7 @@ internal sealed class ActionDriver
         if (code == 0)
         {
             expected[16] = 1;
+            expected[20] = 1;
             expected[25] = 0x10;
         }
 

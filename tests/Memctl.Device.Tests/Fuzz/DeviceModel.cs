@@ -70,7 +70,7 @@ internal sealed class DeviceModel(int maxChannels, int maxSplits, ulong maxLocke
                 Buffers.Clear();
                 State = "Registering";
                 break;
-            case Wire.REGISTER when State == "Registering" && Buffers.Count < maxChannels && Covers(Payload, 32) && !AnyClosed(Payload):
+            case Wire.REGISTER when State == "Registering" && Buffers.Count < maxChannels && Covers(Payload, 32) && !AnyProtected(Payload):
                 Buffers.Add(Payload);
                 Payload = Wire.FirstChannel + (uint)Buffers.Count - 1;
                 break;
@@ -165,7 +165,7 @@ internal sealed class DeviceModel(int maxChannels, int maxSplits, ulong maxLocke
         return new KernelPage(3 & ~set.Closed, set.Locked, set.DontDump, set.Merging == 1, set.Name == 0 ? "" : $"memctl-{set.Name}");
     }
 
-    private bool AnyClosed(ulong buffer) =>
+    private bool AnyProtected(ulong buffer) =>
         (At(buffer / Page * Page).Closed & 2) != 0 || (At((buffer + 31) / Page * Page).Closed & 2) != 0;
 
     private Dictionary<ulong, ModelPage> Changed(string function, ulong start, ulong end, ulong arg)

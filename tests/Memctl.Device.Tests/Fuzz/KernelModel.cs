@@ -11,7 +11,7 @@ internal readonly record struct KernelPage(int Protection, bool Locked, bool Don
 
 /// <summary>
 /// A kernel of pages by host address. A call that is told to fail changes half of its pages first, as the real one may: what the
-/// device puts back must be all of them.
+/// device rolls back must be all of them.
 /// </summary>
 internal sealed class KernelModel : IHostCalls
 {

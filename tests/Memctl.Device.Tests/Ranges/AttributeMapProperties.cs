@@ -1,8 +1,8 @@
 using FsCheck;
 using FsCheck.Fluent;
 using Memctl.Device.Attributes;
+using Memctl.Device.Functions;
 using Memctl.Device.Host;
-using Memctl.Device.Protocol;
 
 namespace Memctl.Device.Tests.Ranges;
 
@@ -12,72 +12,99 @@ public sealed class AttributeMapProperties
     private const ulong Page = 4096;
     private const int Pages = 24;
 
-    private static readonly Function[] _functions =
+    private static readonly string[] _functions =
     [
-        Function.MLOCK, Function.MUNLOCK, Function.DONTDUMP, Function.MERGEABLE, Function.UNMERGEABLE,
-        Function.MPROTECT_NONE, Function.MPROTECT_R, Function.MPROTECT_W, Function.MPROTECT_RW, Function.SET_VMA_ANON_NAME,
+        "MLOCK", "MUNLOCK", "DONTDUMP", "MERGEABLE", "UNMERGEABLE", "MPROTECT_NONE", "MPROTECT_R", "MPROTECT_W", "MPROTECT_RW", "SET_VMA_ANON_NAME",
     ];
 
-    private static Arbitrary<Step[]> Steps =>
-        Gen.Choose(0, _functions.Length - 1)
-            .SelectMany(function => Gen.Choose(0, Pages - 1)
-                .SelectMany(first => Gen.Choose(1, 8)
-                    .Select(count => new Step(function, first, Math.Min(count, Pages - first), (ulong)(first % 3)))))
-            .ArrayOf().ToArbitrary();
+    private static Arbitrary<Step[]> Steps => StepsOf(Pages).ToArbitrary();
 
     [Fact]
-    public void TryAssign_AnyChanges_IsWhatEachPageSays() => Prop.ForAll(Steps, steps =>
-    {
-        var map = new AttributeMap(Pages);
-        var pages = new PageAttributes[Pages];
-        foreach (Step step in steps)
-        {
-            map = Take(map, pages, step, Pages);
-            AssertSame(pages, map);
-        }
-    }).QuickCheckThrowOnFailure();
+    public void Apply_AnyChanges_IsWhatEachPageSays() => Prop.ForAll(Steps, steps => AssertChanges(steps, Pages)).QuickCheckThrowOnFailure();
 
-    [Fact]
-    public void TryAssign_WithLittleRoom_RefusesExactlyWhatDoesNotFit() => Prop.ForAll(Steps, steps =>
+    /// <summary>Enough boundaries for many leaves, which divide and join.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void Apply_ManyChangesOfManyPages_IsWhatEachPageSays(int seed)
     {
-        const int Capacity = 3;
-        var map = new AttributeMap(Capacity);
-        var pages = new PageAttributes[Pages];
-        foreach (Step step in steps)
+        const int Many = 2000;
+        var random = new Random(seed);
+        var map = new AttributeMap(Many + 1);
+        var pages = new PageAttributes[Many];
+        for (int round = 0; round < 20_000; round++)
         {
-            PageAttributes[] after = [.. pages];
-            step.ApplyTo(after);
-            var next = new AttributeMap(Capacity);
-            bool fits = TryTake(next, map, step);
-            Assert.Equal(RunsOf(after).Count <= Capacity, fits);
-            if (fits)
+            // Single pages for half of the time, wide ranges that join what they left for the rest.
+            int count = random.Next(2) == 0 || round % 4000 < 3000 ? 1 : random.Next(1, 300);
+            int first = random.Next(Many - count + 1);
+            Take(map, pages, new Step(random.Next(_functions.Length), first, count, (ulong)random.Next(3)));
+            if (round % 1000 == 999)
             {
-                map = next;
-                pages = after;
                 AssertSame(pages, map);
             }
         }
+    }
+
+    [Fact]
+    public void Apply_OfEveryOtherPageInAnyOrder_FillsToCapacityAndEmptiesAgain()
+    {
+        const int Many = 8192;
+        var map = new AttributeMap(2 * Many);
+        int[] order = [.. Enumerable.Range(0, Many)];
+        new Random(7).Shuffle(order);
+        foreach (int page in order)
+        {
+            map.Apply((ulong)(2 * page) * Page, (ulong)((2 * page) + 1) * Page, ChangeOf("MLOCK"));
+        }
+
+        Assert.Equal(2 * Many, map.Splits);
+        Assert.Equal(Many * Page, map.LockedBytes);
+        Array.Reverse(order);
+        foreach (int page in order)
+        {
+            map.Apply((ulong)(2 * page) * Page, (ulong)((2 * page) + 1) * Page, ChangeOf("MUNLOCK"));
+        }
+
+        Assert.Equal(0, map.Splits);
+        Assert.Empty(map.Extents());
+    }
+
+    [Fact]
+    public void Measure_AnyChange_IsTheCostAfterIt() => Prop.ForAll(Steps, steps =>
+    {
+        var map = new AttributeMap(Pages + 1);
+        foreach (Step step in steps)
+        {
+            AttributeCosts costs = map.Measure(step.Start, step.End, ChangeOf(step));
+            map.Apply(step.Start, step.End, ChangeOf(step));
+            Assert.Equal(new AttributeCosts(map.Splits, map.LockedBytes), costs);
+        }
     }).QuickCheckThrowOnFailure();
 
     [Fact]
-    public void IsClosedAndIndexOf_AnyRange_AreWhatEachPageSays() => Prop.ForAll(Steps, steps =>
+    public void ExtentsAndStretches_AnyRange_AreWhatEachPageSays() => Prop.ForAll(Steps, steps =>
     {
-        var map = new AttributeMap(Pages);
+        var map = new AttributeMap(Pages + 1);
         var pages = new PageAttributes[Pages];
         foreach (Step step in steps)
         {
-            map = Take(map, pages, step, Pages);
+            Take(map, pages, step);
         }
 
         for (int first = 0; first < Pages; first++)
         {
-            Assert.Equal(map.Runs.ToArray().Count(run => run.End <= (ulong)first * Page), map.IndexOf((ulong)first * Page));
             for (int count = 1; count <= Pages - first; count++)
             {
-                bool closed = pages.Skip(first).Take(count).Any(page => (page.Closed & MemoryProtection.Write) != 0);
                 ulong start = (ulong)first * Page;
-                Assert.Equal(closed, map.IsClosed(start, start + ((ulong)count * Page)));
-                Assert.Equal(closed, map.IsClosed(start + Page - 1, start + ((ulong)(count - 1) * Page) + 1) || closed);
+                ulong end = start + ((ulong)count * Page);
+                PageAttributes[] range = pages[first..(first + count)];
+                Assert.Equal(range.Any(page => page.IsProtected), map.IsProtected(start, end));
+                Assert.Equal(range.All(page => page == default), map.IsAsRegistered(start, end));
+                AttributeExtent extent = map.ExtentAt(start, end);
+                int same = range.TakeWhile(page => page == range[0]).Count();
+                Assert.Equal(new AttributeExtent(start, start + ((ulong)same * Page), range[0]), extent);
+                AssertStretch(map, range, start, end);
             }
         }
     }).QuickCheckThrowOnFailure();
@@ -87,56 +114,80 @@ public sealed class AttributeMapProperties
     [InlineData(0x0fff, 0x1001, true)]
     [InlineData(0x1fff, 0x2000, true)]
     [InlineData(0x2000, 0x2001, false)]
-    public void IsClosed_OneByteAtTheEdge_IsExact(ulong start, ulong end, bool closed)
+    public void IsProtected_OneByteAtTheEdge_IsExact(ulong start, ulong end, bool isProtected)
     {
         var map = new AttributeMap(4);
-        Assert.True(map.TryAssign(new AttributeMap(0), 0x1000, 0x2000, new AttributeChange(Function.MPROTECT_R)));
+        map.Apply(0x1000, 0x2000, ChangeOf("MPROTECT_R"));
 
-        Assert.Equal(closed, map.IsClosed(start, end));
+        Assert.Equal(isProtected, map.IsProtected(start, end));
     }
 
-    private static AttributeMap Take(AttributeMap map, PageAttributes[] pages, Step step, int capacity)
+    private static Gen<Step[]> StepsOf(int pages) =>
+        Gen.Choose(0, _functions.Length - 1)
+            .SelectMany(function => Gen.Choose(0, pages - 1)
+                .SelectMany(first => Gen.Choose(1, 8)
+                    .Select(count => new Step(function, first, Math.Min(count, pages - first), (ulong)(first % 3)))))
+            .ArrayOf();
+
+    private static void AssertChanges(Step[] steps, int pageCount)
+    {
+        var map = new AttributeMap(pageCount + 1);
+        var pages = new PageAttributes[pageCount];
+        foreach (Step step in steps)
+        {
+            Take(map, pages, step);
+            AssertSame(pages, map);
+        }
+    }
+
+    private static void AssertStretch(AttributeMap map, PageAttributes[] range, ulong start, ulong end)
+    {
+        foreach (AttributeKind kind in Enum.GetValues<AttributeKind>())
+        {
+            int from = Array.FindIndex(range, page => page.Has(kind));
+            int joined = from < 0 ? -1 : Array.FindIndex(range, from, page => !page.Has(kind));
+            int last = Array.FindLastIndex(range, page => page.Has(kind));
+            (ulong, ulong) none = (end, end);
+            Assert.Equal(
+                from < 0 ? none : (start + ((ulong)from * Page), joined < 0 ? end : start + ((ulong)joined * Page)),
+                map.NextStretch(kind, start, end, overGaps: false));
+            Assert.Equal(
+                from < 0 ? none : (start + ((ulong)from * Page), start + ((ulong)(last + 1) * Page)),
+                map.NextStretch(kind, start, end, overGaps: true));
+        }
+    }
+
+    private static void Take(AttributeMap map, PageAttributes[] pages, Step step)
     {
         step.ApplyTo(pages);
-        var next = new AttributeMap(capacity);
-        Assert.True(TryTake(next, map, step));
-        return next;
+        map.Apply(step.Start, step.End, ChangeOf(step));
     }
 
-    private static bool TryTake(AttributeMap next, AttributeMap map, Step step) =>
-        next.TryAssign(map, step.Start, step.End, new AttributeChange(_functions[step.Function], step.Name));
+    private static AttributeChange ChangeOf(Step step) => ChangeOf(_functions[step.Function], step.Name);
 
-    private static List<(int First, int End, PageAttributes Attributes)> RunsOf(PageAttributes[] pages)
-    {
-        var runs = new List<(int First, int End, PageAttributes Attributes)>();
-        for (int page = 0; page < pages.Length; page++)
-        {
-            if (pages[page] == default)
-            {
-                continue;
-            }
-
-            if (runs.Count > 0 && runs[^1].End == page && runs[^1].Attributes == pages[page])
-            {
-                runs[^1] = runs[^1] with { End = page + 1 };
-            }
-            else
-            {
-                runs.Add((page, page + 1, pages[page]));
-            }
-        }
-
-        return runs;
-    }
+    private static AttributeChange ChangeOf(string function, ulong arg = 0) => AttributeChange.By(FunctionTable.Find(function)!, arg);
 
     private static void AssertSame(PageAttributes[] pages, AttributeMap map)
     {
-        Assert.Equal(
-            RunsOf(pages).Select(run => new AttributeExtent((ulong)run.First * Page, (ulong)run.End * Page, run.Attributes)),
-            map.Runs.ToArray());
+        var extents = new List<AttributeExtent>();
+        for (int page = 0; page < pages.Length; page++)
+        {
+            ulong start = (ulong)page * Page;
+            if (extents.Count > 0 && extents[^1].End == start && extents[^1].Attributes == pages[page])
+            {
+                extents[^1] = extents[^1] with { End = start + Page };
+            }
+            else if (pages[page] != default)
+            {
+                extents.Add(new AttributeExtent(start, start + Page, pages[page]));
+            }
+        }
+
+        Assert.Equal(extents, map.Extents());
         Assert.Equal((ulong)pages.Count(page => page.Locked) * Page, map.LockedBytes);
-        int differences = Enumerable.Range(0, Pages + 1)
-            .Count(edge => (edge == 0 ? default : pages[edge - 1]) != (edge == Pages ? default : pages[edge]));
+        Assert.Equal((ulong)pages.Count(page => page.Protection == MemoryProtection.None) * Page, map.InaccessibleBytes);
+        int differences = Enumerable.Range(0, pages.Length + 1)
+            .Count(edge => (edge == 0 ? default : pages[edge - 1]) != (edge == pages.Length ? default : pages[edge]));
         Assert.Equal(differences, map.Splits);
     }
 
@@ -154,15 +205,15 @@ public sealed class AttributeMapProperties
             {
                 pages[page] = _functions[Function] switch
                 {
-                    Protocol.Function.MLOCK => pages[page] with { Locked = true },
-                    Protocol.Function.MUNLOCK => pages[page] with { Locked = false },
-                    Protocol.Function.DONTDUMP => pages[page] with { DontDump = true },
-                    Protocol.Function.MERGEABLE => pages[page] with { Merging = Merging.Mergeable },
-                    Protocol.Function.UNMERGEABLE => pages[page] with { Merging = Merging.Unmergeable },
-                    Protocol.Function.MPROTECT_NONE => pages[page] with { Closed = MemoryProtection.Read | MemoryProtection.Write },
-                    Protocol.Function.MPROTECT_R => pages[page] with { Closed = MemoryProtection.Write },
-                    Protocol.Function.MPROTECT_W => pages[page] with { Closed = MemoryProtection.Read },
-                    Protocol.Function.MPROTECT_RW => pages[page] with { Closed = MemoryProtection.None },
+                    "MLOCK" => pages[page] with { Locked = true },
+                    "MUNLOCK" => pages[page] with { Locked = false },
+                    "DONTDUMP" => pages[page] with { DontDump = true },
+                    "MERGEABLE" => pages[page] with { Merging = Merging.Mergeable },
+                    "UNMERGEABLE" => pages[page] with { Merging = Merging.Unmergeable },
+                    "MPROTECT_NONE" => pages[page] with { Denied = MemoryProtection.Read | MemoryProtection.Write },
+                    "MPROTECT_R" => pages[page] with { Denied = MemoryProtection.Write },
+                    "MPROTECT_W" => pages[page] with { Denied = MemoryProtection.Read },
+                    "MPROTECT_RW" => pages[page] with { Denied = MemoryProtection.None },
                     _ => pages[page] with { Name = Name },
                 };
             }

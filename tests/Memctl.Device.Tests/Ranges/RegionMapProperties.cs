@@ -63,7 +63,7 @@ public sealed class RegionMapProperties
                 Assert.Equal(covered, map.Covers((ulong)first * Page, (ulong)count * Page));
                 if (covered && count > 0)
                 {
-                    AssertPieces(owner, map, first, count);
+                    AssertSegments(owner, map, first, count);
                 }
             }
         }
@@ -149,17 +149,16 @@ public sealed class RegionMapProperties
         }
     }
 
-    private static void AssertPieces(int[] owner, RegionMap map, int first, int count)
+    private static void AssertSegments(int[] owner, RegionMap map, int first, int count)
     {
         int page = first;
-        foreach (Piece piece in map.Pieces((ulong)first * Page, (ulong)count * Page))
+        foreach (MemorySegment segment in map.Segments((ulong)first * Page, (ulong)count * Page))
         {
-            Assert.Equal((ulong)page * Page, piece.GuestAddress);
-            Assert.Equal(HostOf(owner[page]), piece.Region.HostAddressOf(piece.Region.GuestAddress));
-            Assert.Equal(piece.Region.HostAddressOf(piece.GuestAddress), piece.HostAddress);
-            for (ulong left = piece.Length; left > 0; left -= Page)
+            Assert.Equal((ulong)page * Page, segment.GuestAddress);
+            Assert.Equal(map.Find(segment.GuestAddress)!.HostAddressOf(segment.GuestAddress), segment.HostAddress);
+            for (ulong left = segment.Length; left > 0; left -= Page)
             {
-                Assert.Equal(owner[(int)(piece.GuestAddress / Page)], owner[page++]);
+                Assert.Equal(owner[(int)(segment.GuestAddress / Page)], owner[page++]);
             }
         }
 

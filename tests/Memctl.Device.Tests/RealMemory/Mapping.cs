@@ -39,7 +39,7 @@ internal sealed unsafe class Mapping : IDisposable
 
     internal nuint Length { get; }
 
-    /// <summary>The bytes; touching a closed page ends the process.</summary>
+    /// <summary>The bytes; touching an inaccessible page ends the process.</summary>
     internal Span<byte> Bytes(nuint offset, int length)
     {
         Assert.True(offset + (nuint)length <= Length);
@@ -48,8 +48,8 @@ internal sealed unsafe class Mapping : IDisposable
 
     internal void Fill(byte value) => NativeMemory.Fill((void*)Address, Length, value);
 
-    /// <summary>Closes everything: whoever uses the range from now on ends the process.</summary>
-    internal void CloseForGood() => Assert.Equal(0, mprotect(Address, Length, ProtNone));
+    /// <summary>Takes all access away: whoever uses the range from now on ends the process.</summary>
+    internal void MakeInaccessible() => Assert.Equal(0, mprotect(Address, Length, ProtNone));
 
     public void Dispose()
     {
@@ -85,7 +85,7 @@ internal sealed unsafe class Mapping : IDisposable
     private static extern int close(int file);
 }
 
-/// <summary>Copies that fault the process if the page is closed: a test that closes a buffer's page uses no such.</summary>
+/// <summary>Copies that fault the process if the page is inaccessible: a test that protects a buffer's page uses no such.</summary>
 internal sealed unsafe class PlainCopy : Memory.IGuestCopy
 {
     public bool TryRead(nuint source, Span<byte> destination)

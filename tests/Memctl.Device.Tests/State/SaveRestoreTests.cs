@@ -11,7 +11,7 @@ public sealed class SaveRestoreTests
     private const ulong Page = Wire.Page;
 
     private static readonly PageAttributes _locked = default(PageAttributes) with { Locked = true };
-    private static readonly PageAttributes _closed = default(PageAttributes) with { Closed = MemoryProtection.ReadWrite };
+    private static readonly PageAttributes _inaccessible = default(PageAttributes) with { Denied = MemoryProtection.ReadWrite };
 
     /// <summary>What each case does to a good state. Every one has a valid checksum: only the checks of fields can refuse it.</summary>
     private static readonly Dictionary<string, Func<DeviceState, DeviceState>> _bad = new()
@@ -26,21 +26,21 @@ public sealed class SaveRestoreTests
         ["buffer at the last address"] = state => state with { BufferAddresses = [ulong.MaxValue] },
         ["buffer in a closed page"] = state => state with { BufferAddresses = [TestGuest.Low + Page] },
         ["buffer that ends in a closed page"] = state => state with { BufferAddresses = [TestGuest.Low + Page - 31] },
-        ["range that is empty"] = state => Runs(state, new AttributeExtent(TestGuest.Low, TestGuest.Low, _locked)),
-        ["range that runs backwards"] = state => Runs(state, new AttributeExtent(TestGuest.Low + Page, TestGuest.Low, _locked)),
-        ["range with an unaligned start"] = state => Runs(state, new AttributeExtent(TestGuest.Low + 1, TestGuest.Low + Page, _locked)),
-        ["range with an unaligned end"] = state => Runs(state, new AttributeExtent(TestGuest.Low, TestGuest.Low + Page + 8, _locked)),
-        ["range in the gap"] = state => Runs(state, new AttributeExtent(TestGuest.HighEnd, TestGuest.HighEnd + Page, _locked)),
-        ["range over the gap"] = state => Runs(state, new AttributeExtent(TestGuest.HighEnd - Page, TestGuest.Far + Page, _locked)),
-        ["range past RAM"] = state => Runs(state, new AttributeExtent(TestGuest.FarEnd - Page, TestGuest.FarEnd + Page, _locked)),
-        ["range to the last page"] = state => Runs(state, new AttributeExtent(TestGuest.Low, ulong.MaxValue - Page + 1, _locked)),
-        ["ranges out of order"] = state => Runs(
+        ["range that is empty"] = state => Extents(state, new AttributeExtent(TestGuest.Low, TestGuest.Low, _locked)),
+        ["range that runs backwards"] = state => Extents(state, new AttributeExtent(TestGuest.Low + Page, TestGuest.Low, _locked)),
+        ["range with an unaligned start"] = state => Extents(state, new AttributeExtent(TestGuest.Low + 1, TestGuest.Low + Page, _locked)),
+        ["range with an unaligned end"] = state => Extents(state, new AttributeExtent(TestGuest.Low, TestGuest.Low + Page + 8, _locked)),
+        ["range in the gap"] = state => Extents(state, new AttributeExtent(TestGuest.HighEnd, TestGuest.HighEnd + Page, _locked)),
+        ["range over the gap"] = state => Extents(state, new AttributeExtent(TestGuest.HighEnd - Page, TestGuest.Far + Page, _locked)),
+        ["range past RAM"] = state => Extents(state, new AttributeExtent(TestGuest.FarEnd - Page, TestGuest.FarEnd + Page, _locked)),
+        ["range to the last page"] = state => Extents(state, new AttributeExtent(TestGuest.Low, ulong.MaxValue - Page + 1, _locked)),
+        ["ranges out of order"] = state => Extents(
             state, new AttributeExtent(TestGuest.High, TestGuest.High + Page, _locked), new AttributeExtent(TestGuest.Low, TestGuest.Low + Page, _locked)),
-        ["ranges that overlap"] = state => Runs(
+        ["ranges that overlap"] = state => Extents(
             state, new AttributeExtent(TestGuest.Low, TestGuest.Low + (2 * Page), _locked),
-            new AttributeExtent(TestGuest.Low + Page, TestGuest.Low + (3 * Page), _closed)),
-        ["more locked than may be"] = state => Runs(state, new AttributeExtent(TestGuest.Low, TestGuest.Low + (9 * Page), _locked)),
-        ["mergeable in a dialect without it"] = state => Runs(
+            new AttributeExtent(TestGuest.Low + Page, TestGuest.Low + (3 * Page), _inaccessible)),
+        ["more locked than may be"] = state => Extents(state, new AttributeExtent(TestGuest.Low, TestGuest.Low + (9 * Page), _locked)),
+        ["mergeable in a dialect without it"] = state => Extents(
             state, new AttributeExtent(TestGuest.Low, TestGuest.Low + Page, default(PageAttributes) with { Merging = Merging.Mergeable })),
     };
 
@@ -191,7 +191,7 @@ public sealed class SaveRestoreTests
         return guest;
     }
 
-    private static DeviceState Runs(DeviceState state, params AttributeExtent[] runs) => state with { Attributes = runs };
+    private static DeviceState Extents(DeviceState state, params AttributeExtent[] runs) => state with { Attributes = runs };
 
     private static void AssertUntouched(TestGuest guest)
     {

@@ -132,7 +132,7 @@ public sealed class ChannelCommandTests
     {
         var guest = new TestGuest();
         guest.Connect(TestGuest.High - 16);
-        guest.Memory.CloseToReads(TestGuest.HighHost);
+        guest.Memory.MakeUnreadable(TestGuest.HighHost);
 
         Assert.True(guest.Command(TestGuest.ChannelCommand(0)));
 
@@ -144,7 +144,7 @@ public sealed class ChannelCommandTests
     public void Buffer_ThatCantBeWritten_IsCountedAndTheNextRequestIsRight()
     {
         TestGuest guest = TestGuest.Connected();
-        guest.Memory.CloseToWrites(TestGuest.FarHost);
+        guest.Memory.MakeUnwritable(TestGuest.FarHost);
 
         guest.Send(Wire.Request(0));
         Assert.Equal(1u, guest.Counter("unanswered_requests"));

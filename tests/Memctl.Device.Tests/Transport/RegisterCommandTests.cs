@@ -110,7 +110,7 @@ public sealed class RegisterCommandTests
     [InlineData("MPROTECT_R", Wire.ERROR)]
     [InlineData("MPROTECT_W", Wire.ACK)]
     [InlineData("MPROTECT_RW", Wire.ACK)]
-    public void Register_IntoPageThatTheGuestHasProtected_IsRefusedWhenItIsClosed(string function, uint answer)
+    public void Register_IntoPageThatTheGuestHasProtected_IsRefusedUnlessItIsReadWrite(string function, uint answer)
     {
         TestGuest guest = TestGuest.Connected();
         Assert.Equal(Wire.Answer(0), guest.Request(function, TestGuest.Low, Wire.Page));
@@ -122,7 +122,7 @@ public sealed class RegisterCommandTests
     }
 
     [Fact]
-    public void Register_TouchingAClosedPageWithOneByte_IsRefused()
+    public void Register_TouchingAProtectedPageWithOneByte_IsRefused()
     {
         TestGuest guest = TestGuest.Connected();
         guest.Request("MPROTECT_NONE", TestGuest.Low + Wire.Page, Wire.Page);

@@ -5,7 +5,7 @@ using Memctl.Device.Tests.Guest;
 namespace Memctl.Device.Tests.Functions;
 
 /// <summary>A host call that fails in region k of n: what came before is kept and recorded, the failed one is rolled back.</summary>
-public sealed class FailureTests
+public sealed class HostErrorTests
 {
     private const ulong Base = 0x10_0000;
     private const ulong Size = 4 * Wire.Page;
@@ -25,7 +25,7 @@ public sealed class FailureTests
 
     [Theory]
     [MemberData(nameof(Attributes))]
-    public void Change_FailingInTheThirdOfFourRegions_KeepsTwoAndPutsTheThirdBack(string function, string set, string putBack)
+    public void Change_FailingInTheThirdOfFourRegions_KeepsTwoAndRollsTheThirdBack(string function, string set, string rollBack)
     {
         TestGuest guest = FourRegions();
         FailOnce(guest, call => call.What == set && call.Address == HostOf(2), Wire.ENOMEM);
@@ -34,7 +34,7 @@ public sealed class FailureTests
 
         Assert.Equal(Wire.Answer(Wire.ENOMEM), answer);
         Assert.Equal(
-            [(set, HostOf(0)), (set, HostOf(1)), (set, HostOf(2)), (putBack, HostOf(2))],
+            [(set, HostOf(0)), (set, HostOf(1)), (set, HostOf(2)), (rollBack, HostOf(2))],
             guest.Calls.Calls.Select(call => (call.What, call.Address)));
         Assert.All(guest.Calls.Calls, call => Assert.Equal(Size, call.Length));
         var run = Assert.Single(guest.Device.Save().Attributes);
@@ -43,7 +43,7 @@ public sealed class FailureTests
 
     [Theory]
     [MemberData(nameof(Attributes))]
-    public void Change_FailingInTheFirstRegion_LeavesNoRecord(string function, string set, string putBack)
+    public void Change_FailingInTheFirstRegion_LeavesNothingSet(string function, string set, string rollBack)
     {
         TestGuest guest = FourRegions();
         FailOnce(guest, call => call.What == set, Wire.EAGAIN);
@@ -51,13 +51,13 @@ public sealed class FailureTests
         byte[] answer = guest.Request(function, Base, 4 * Size, arg: 5);
 
         Assert.Equal(Wire.Answer(Wire.EAGAIN), answer);
-        Assert.Equal([set, putBack], guest.Calls.Calls.Select(call => call.What));
+        Assert.Equal([set, rollBack], guest.Calls.Calls.Select(call => call.What));
         Assert.Empty(guest.Device.Save().Attributes);
         Assert.Equal(0u, guest.Counter("splits"));
     }
 
     [Fact]
-    public void Change_FailingOverPagesThatDiffer_PutsEachBackAsItWas()
+    public void Change_FailingOverPagesThatDiffer_RollsEachBackToWhatItWas()
     {
         TestGuest guest = FourRegions();
         guest.Request("MPROTECT_R", Base + Wire.Page, Wire.Page);
@@ -83,8 +83,8 @@ public sealed class FailureTests
     [Theory]
     [InlineData(RegionTraits.Mergeable, "UNMERGEABLE", "Unmergeable", "Mergeable")]
     [InlineData(RegionTraits.DontDump, "DONTDUMP", "DontDump", "DontDump")]
-    public void Change_FailingInARegionWithTraits_PutsBackWhatTheVmmHadSet(
-        RegionTraits traits, string function, string set, string putBack)
+    public void Change_FailingInARegionWithTraits_RollsBackToWhatTheVmmHadSet(
+        RegionTraits traits, string function, string set, string rollBack)
     {
         var guest = new TestGuest();
         guest.AddRegion(Base, Size, HostOf(0), traits);
@@ -93,7 +93,7 @@ public sealed class FailureTests
 
         guest.Request(function, Base, Size);
 
-        Assert.Equal([set, putBack], guest.Calls.Calls.Select(call => call.What));
+        Assert.Equal([set, rollBack], guest.Calls.Calls.Select(call => call.What));
     }
 
     [Theory]
@@ -118,7 +118,7 @@ public sealed class FailureTests
     /// than the budget. What can't be recorded must not stay set.
     /// </summary>
     [Fact]
-    public void Change_WhosePartialResultIsOverBudget_IsPutBackWhole()
+    public void Change_WhosePartialResultIsOverBudget_IsRolledBackWhole()
     {
         var guest = new TestGuest("max_splits=24");
         guest.AddRegion(Base, 64 * Wire.Page, HostOf(0));
