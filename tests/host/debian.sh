@@ -6,15 +6,20 @@
 
 readonly keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
-# Kbuild takes no path with a space in it, so the cache is not in the checkout
-# unless there is no home. Checkouts share it.
+# memctl_cache CHECKOUT: where kernels and what else is slow to make is kept. All
+# checkouts of a user share it. Make takes no path with a space or a colon.
 memctl_cache() {
-	local home=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}
-	if mkdir -p "$home/memctl" 2> /dev/null && [ -w "$home/memctl" ]; then
-		echo "$home/memctl"
-	else
-		echo "$1/.cache"
-	fi
+	local folder
+	for folder in "${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/memctl" "$1/.cache"; do
+		if [[ $folder =~ ^[A-Za-z0-9/._+-]+$ ]] && mkdir -p "$folder" 2> /dev/null && [ -w "$folder" ]; then
+			echo "$folder"
+			return
+		fi
+	done
+	folder=/var/tmp/memctl-$(id -u)
+	mkdir -p -m 700 "$folder"
+	[ -O "$folder" ] || die "$folder is another user's"
+	echo "$folder"
 }
 
 die() {
