@@ -17,7 +17,7 @@ memctl_cache() {
 		fi
 	done
 	folder=/var/tmp/memctl-$(id -u)
-	mkdir -p -m 700 "$folder"
+	(umask 077 && mkdir -p "$folder")
 	[ -O "$folder" ] || die "$folder is another user's"
 	echo "$folder"
 }

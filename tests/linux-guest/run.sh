@@ -34,14 +34,14 @@ awk -v without=",${WITHOUT:-}," '/^[^#]/ {
 }' "$all" > "$matrix"
 
 runs=() status=0
-for host in $(awk '{ print $1 }' "$matrix" | sort -u); do
+while read -r host; do
 	mkdir -p "$logs/$host"
 	"$here/../results.pl" tap "linux-guest-$host" \
 		"$here/../host/with-kvm.sh" -k "$host" -g 192 -t "$limit_seconds" -x "$logs/$host" linux -- \
 		env VMM="$VMM" PLUGIN="$PLUGIN" VMM_FLAGS="$VMM_FLAGS" \
 		"$here/matrix.sh" "$matrix" "$host" "$logs/$host" < /dev/null &
 	runs+=($!)
-done
+done < <(awk '{ print $1 }' "$matrix" | sort -u)
 for run in "${runs[@]}"; do
 	wait "$run" || status=1
 done

@@ -13,6 +13,7 @@ export VMM_FLAGS=${VMM_FLAGS:-}
 
 # vmm_command KERNEL TESTS VCPUS MEMORY [FLAG]...: the VMM's command line in the
 # array command. Some tests need an image or devices of their own.
+# shellcheck disable=SC2034 # command is what the caller asked for
 vmm_command() {
 	local image=initramfs-$1 device=(--memctl "plugin=$PLUGIN") second=() flags
 	[[ ,$2, = *,kexec,* ]] && image=kexec-$1
