@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kernel.sh: prints the path of the emulated host's own kernel. It is compiled
+# kernel.sh [--needs]: prints the path of the emulated host's own kernel. It is compiled
 # first if the cache has none of this configuration: Debian's kernel source
 # package, kernel.config, and about ten minutes of two processors, at the
-# lowest priority. Who asks meanwhile waits for it.
+# lowest priority. Who asks meanwhile waits for it. With --needs it only installs
+# what that takes, or names it.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd -P)
@@ -25,19 +26,19 @@ unused=(
 
 compile() {
 	local work=$folder/work
-	need_programs gcc gcc make make flex flex bison bison bc bc xz xz-utils \
-		/usr/include/libelf.h libelf-dev
 	rm -rf "$work"
 	mkdir -p "$work/build"
 	prepare_suite "$suite"
 	unpack "$suite" "$work" "$source"
 	tar -C "$work" -xJf "$work/usr/src/$source.tar.xz" "${unused[@]/#/--exclude=}"
 	make -s -C "$work/$source" O="$work/build" allnoconfig KCONFIG_ALLCONFIG="$here/kernel.config"
-	nice -n 19 make -s -C "$work/$source" O="$work/build" -j "$(nproc)" bzImage
+	setpriv --pdeathsig TERM nice -n 19 make -s -C "$work/$source" O="$work/build" -j "$(nproc)" bzImage
 	mv "$work/build/arch/x86/boot/bzImage" "$image"
 	rm -rf "$work"
 }
 
+[ -e "$image" ] || need_programs gcc gcc make make flex flex bison bison bc bc xz xz-utils /usr/include/libelf.h libelf-dev
+[ "${1:-}" != --needs ] || exit 0
 mkdir -p "$folder"
 exec 9> "$folder/lock"
 flock 9
