@@ -135,7 +135,8 @@ lint() {
     local words
     cargo_words clippy --all-targets -- -D warnings
     check "Rust: clippy finds nothing" "${words[@]}"
-    check "C: the header compiles as C11" gcc -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only native/include/memctl_plugin.h
+    check "C: the header compiles as C11" \
+        gcc -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only native/include/memctl_plugin.h
     check "C: the header compiles as C++17" \
         g++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -x c++ native/include/memctl_plugin.h
     check "Cloud Hypervisor: the patch only adds, with no line of context" \
@@ -164,7 +165,8 @@ test_suite() {
     shim)
         # libtest keeps its report for programs behind a flag; it has not changed since 2018, and what can't be read is a
         # failure. Only the tests are told, not the compiler.
-        cargo_words test --no-fail-fast "$(runner env RUSTC_BOOTSTRAP=1)" --lib --bins --tests -- -Z unstable-options --format json
+        cargo_words test --no-fail-fast "$(runner env RUSTC_BOOTSTRAP=1)" --lib --bins --tests \
+            -- -Z unstable-options --format json
         results libtest shim "${words[@]}"
         cargo_words test --doc
         results check shim "the documentation's example compiles" "${words[@]}"
