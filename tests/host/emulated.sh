@@ -24,7 +24,10 @@ control=$(mktemp -d)
 pids=()
 # shellcheck disable=SC2317 # a trap calls it
 clean_up() {
-	[ ${#pids[@]} -eq 0 ] || kill -KILL "${pids[@]}" 2> /dev/null || true
+	if [ ${#pids[@]} -gt 0 ]; then
+		kill -KILL "${pids[@]}" 2> /dev/null || true
+		wait "${pids[@]}" 2> /dev/null || true
+	fi
 	rm -rf "$control"
 }
 trap clean_up EXIT
@@ -83,11 +86,14 @@ status=0
 wait -n || status=$?
 
 if [ ! -s "$control/status" ]; then
-	case $status in
-	137) echo "with-kvm.sh: the emulated host was ended after $seconds s" >&2 ;;
-	*) echo "with-kvm.sh: the emulated host ended early (QEMU: $status)" >&2 ;;
-	esac
-	tail -n 5 "$control/qemu" "$control/console" >&2 || true
+	if [ -n "${MEMCTL_OWNER:-}" ] && [ ! -e "/proc/$MEMCTL_OWNER" ]; then
+		echo "with-kvm.sh: the process that the emulated host was for is gone" >&2
+	elif [ "$status" = 137 ]; then
+		echo "with-kvm.sh: the emulated host was ended after $seconds s" >&2
+	else
+		echo "with-kvm.sh: the emulated host ended early (QEMU: $status)" >&2
+	fi
+	grep -hv "warning: TCG doesn't support" "$control/qemu" "$control/console" | tail -n 10 >&2 || true
 	exit 125
 fi
 exit "$(cat "$control/status")"
