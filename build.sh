@@ -115,7 +115,7 @@ build_all() {
     run_cargo build --release --quiet -p memctl-vmm
     put rust-shim/target/release/memctl-vmm
     log "selftest.elf"
-    make -s -C native/selftest OUT="$OUT"
+    make -s -C native/selftest/guest OUT="$OUT"
 }
 
 # check NAME COMMAND...: one TAP line for a command that must succeed.
@@ -179,7 +179,7 @@ test_all() {
     suite device dotnet test MemctlPlugin.sln --nologo -v quiet
     suite shim run_cargo test --quiet
     suite native tests/native/run.sh
-    suite selftest tests/selftest/run.sh
+    suite selftest native/selftest/run.sh
     suite linux-guest tests/linux-guest/run.sh
     if [ "$FAILED" -gt 0 ]; then
         echo "failed:"
@@ -228,7 +228,7 @@ package() {
 
 case ${1:-help} in
 build) build_all ;;
-demo) build_all && tests/demo/run.sh ;;
+demo) build_all && native/demo/run.sh ;;
 test) test_all ;;
 lint)
     need_for_build

@@ -4,6 +4,7 @@
 #include "boot_info.h"
 #include "console.h"
 #include "machine.h"
+#include "tap.h"
 
 /* Codes that name nothing. The last three have a known code in their low half. */
 static const uint64_t unknown_codes[] = { 14, 15, 0x80, 0xffff, 1ull << 32, 1ull << 32 | MEMCTL_DONTNEED, 1ull << 63 | MEMCTL_REMOVE, ~0ull };
@@ -34,8 +35,8 @@ static void check_range_refused(const struct channel *channel, const struct bad_
 			print("# %s answers errno %u, code %u\n", func_name(code), (uint64_t)answer.ret_errno,
 			      (uint64_t)answer.ret_code);
 	}
-	check(refused == MEMCTL_FUNC_CODES - 1, "all codes refuse %s with EINVAL", range->what);
-	check(is_filled(touched, length), "bytes stay: %s", range->what);
+	tap_check(refused == MEMCTL_FUNC_CODES - 1, "all codes refuse %s with EINVAL", range->what);
+	tap_check(is_filled(touched, length), "bytes stay: %s", range->what);
 }
 
 static void test_bad_ranges(const struct channel *channel)
@@ -83,12 +84,12 @@ static void test_across_hole(const struct channel *channel)
 		return;
 	fill(FIRST_ADDRESS_ABOVE, 2 * PAGE_SIZE);
 	check_range_refused(channel, &across, last, PAGE_SIZE);
-	check(is_filled(FIRST_ADDRESS_ABOVE, 2 * PAGE_SIZE), "bytes above the hole stay, too");
+	tap_check(is_filled(FIRST_ADDRESS_ABOVE, 2 * PAGE_SIZE), "bytes above the hole stay, too");
 	answer = request(channel, MEMCTL_DONTNEED, FIRST_ADDRESS_ABOVE, PAGE_SIZE, 0);
-	check(is_success(&answer) && (options.shared ? is_filled(FIRST_ADDRESS_ABOVE, PAGE_SIZE) :
+	tap_check(is_success(&answer) && (options.shared ? is_filled(FIRST_ADDRESS_ABOVE, PAGE_SIZE) :
 						       is_zero(FIRST_ADDRESS_ABOVE, PAGE_SIZE)),
 	      "DONTNEED of the first page at 4 GiB");
-	check(is_filled(FIRST_ADDRESS_ABOVE + PAGE_SIZE, PAGE_SIZE), "the page behind it stays");
+	tap_check(is_filled(FIRST_ADDRESS_ABOVE + PAGE_SIZE, PAGE_SIZE), "the page behind it stays");
 }
 
 static void test_zero_length(const struct channel *channel)
@@ -105,9 +106,9 @@ static void test_zero_length(const struct channel *channel)
 		else
 			print("# %s answers errno %u\n", func_name(code), (uint64_t)answer.ret_errno);
 	}
-	check(succeeded == MEMCTL_FUNC_CODES - 1, "all codes take length 0");
+	tap_check(succeeded == MEMCTL_FUNC_CODES - 1, "all codes take length 0");
 	fill(start, options.unit);
-	check(is_filled(start, options.unit), "bytes stay and can be written after length 0");
+	tap_check(is_filled(start, options.unit), "bytes stay and can be written after length 0");
 }
 
 static void test_unknown_codes(const struct channel *channel)
@@ -121,19 +122,19 @@ static void test_unknown_codes(const struct channel *channel)
 		if (options.pvmemcontrol && unknown_codes[i] < PVMEMCONTROL_FUNC_CODES)
 			continue;
 		answer = raw_request(channel, unknown_codes[i], start, options.unit, 0);
-		check(is_refusal(&answer, ERRNO_OPNOTSUPP, unknown_codes[i]), "code 0x%x answers EOPNOTSUPP", unknown_codes[i]);
+		tap_check(is_refusal(&answer, ERRNO_OPNOTSUPP, unknown_codes[i]), "code 0x%x answers EOPNOTSUPP", unknown_codes[i]);
 	}
-	check(is_filled(start, options.unit), "unknown codes touch nothing");
+	tap_check(is_filled(start, options.unit), "unknown codes touch nothing");
 }
 
 static void test_info(const struct channel *channel)
 {
 	struct memctl_vmm_ret answer = request(channel, MEMCTL_INFO, 0, 0, 0);
 
-	check(is_info(&answer), "INFO: version 1.0, page size 4096");
+	tap_check(is_info(&answer), "INFO: version 1.0, page size 4096");
 	answer = request(channel, MEMCTL_INFO, ~0ull, 12345, ~0ull);
-	check(is_info(&answer), "INFO ignores addr, length and arg");
-	check(mmio_read32(memctl_bar + MEMCTL_COMMAND) == MEMCTL_TRANSPORT_ACK, "a request does not change what command reads");
+	tap_check(is_info(&answer), "INFO ignores addr, length and arg");
+	tap_check(mmio_read32(memctl_bar + MEMCTL_COMMAND) == MEMCTL_TRANSPORT_ACK, "a request does not change what command reads");
 }
 
 /* Sends a request that must go unheard: the buffer stays as it was. */
@@ -153,28 +154,28 @@ static void test_ignored_channels(void)
 
 	transport(MEMCTL_TRANSPORT_RESET);
 	register_buffer(buffer, &channel);
-	check(is_unheard(&channel), "a request before READY is ignored");
-	check(transport(MEMCTL_TRANSPORT_READY) == MEMCTL_TRANSPORT_ACK, "READY after an ignored request");
+	tap_check(is_unheard(&channel), "a request before READY is ignored");
+	tap_check(transport(MEMCTL_TRANSPORT_READY) == MEMCTL_TRANSPORT_ACK, "READY after an ignored request");
 	for (uint32_t distance = 1; distance < 1u << 30; distance <<= 3) {
 		unknown = (struct channel){ buffer, (channel.command + distance) | MEMCTL_CHANNEL_BIT };
-		check(is_unheard(&unknown), "channel 0x%x, never given out, is ignored", (uint64_t)unknown.command);
+		tap_check(is_unheard(&unknown), "channel 0x%x, never given out, is ignored", (uint64_t)unknown.command);
 	}
-	check(mmio_read32(memctl_bar + MEMCTL_COMMAND) == MEMCTL_TRANSPORT_ACK, "command reads ACK after unknown channels");
+	tap_check(mmio_read32(memctl_bar + MEMCTL_COMMAND) == MEMCTL_TRANSPORT_ACK, "command reads ACK after unknown channels");
 	answer = request(&channel, MEMCTL_INFO, 0, 0, 0);
-	check(is_info(&answer), "the channel answers after unknown ones");
+	tap_check(is_info(&answer), "the channel answers after unknown ones");
 	transport(MEMCTL_TRANSPORT_DISCONNECT);
-	check(is_unheard(&channel), "a request after DISCONNECT is ignored");
+	tap_check(is_unheard(&channel), "a request after DISCONNECT is ignored");
 	transport(MEMCTL_TRANSPORT_RESET);
-	check(is_unheard(&channel), "a request after RESET is ignored");
+	tap_check(is_unheard(&channel), "a request after RESET is ignored");
 	transport(MEMCTL_TRANSPORT_READY);
-	check(is_unheard(&channel), "RESET forgets channels: READY does not bring them back");
+	tap_check(is_unheard(&channel), "RESET forgets channels: READY does not bring them back");
 }
 
 void test_requests(void)
 {
 	struct channel channel;
 
-	if (!check(connect_all(&channel, 1), "connect one channel"))
+	if (!tap_check(connect_all(&channel, 1), "connect one channel"))
 		return;
 	test_info(&channel);
 	test_unknown_codes(&channel);
@@ -202,7 +203,7 @@ static void test_own_page(uint64_t code)
 	/* An unanswered buffer still has the code there, which reads as errno and ret_code 0; addr reads as ret_value. */
 	answer = request(&channel, code, page, options.unit, 0);
 	next = request(&channel, MEMCTL_INFO, 0, 0, 0);
-	check(!answer.ret_value && is_info(&next), "%s over its own buffer is answered (errno %u), and so is the next request",
+	tap_check(!answer.ret_value && is_info(&next), "%s over its own buffer is answered (errno %u), and so is the next request",
 	      func_name(code), (uint64_t)answer.ret_errno);
 }
 
@@ -219,7 +220,7 @@ void test_buffers(void)
 		connect_at(pages + offsets[i], &channel);
 		info = request(&channel, MEMCTL_INFO, 0, 0, 0);
 		refusal = request(&channel, ~0ull, ~0ull, ~0ull, ~0ull);
-		check(is_info(&info) && is_refusal(&refusal, ERRNO_OPNOTSUPP, ~0ull) &&
+		tap_check(is_info(&info) && is_refusal(&refusal, ERRNO_OPNOTSUPP, ~0ull) &&
 			      are_words_filled(pages, offsets[i]) &&
 			      are_words_filled(pages + offsets[i] + MEMCTL_BUFFER_SIZE,
 					       2 * PAGE_SIZE - offsets[i] - MEMCTL_BUFFER_SIZE),
@@ -227,7 +228,7 @@ void test_buffers(void)
 	}
 	transport(MEMCTL_TRANSPORT_RESET);
 	mmio_write64(memctl_bar, pages);
-	check(transport(MEMCTL_TRANSPORT_REGISTER) == MEMCTL_TRANSPORT_ACK &&
+	tap_check(transport(MEMCTL_TRANSPORT_REGISTER) == MEMCTL_TRANSPORT_ACK &&
 		      (mmio_read32(memctl_bar) & MEMCTL_CHANNEL_BIT),
 	      "REGISTER takes an address stored in one access of 8 bytes");
 	for (uint64_t code = MEMCTL_DONTNEED; code < MEMCTL_FUNC_CODES; code++)

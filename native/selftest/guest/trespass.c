@@ -5,6 +5,7 @@
 #include "boot_info.h"
 #include "console.h"
 #include "machine.h"
+#include "tap.h"
 
 void trespass(void)
 {
@@ -12,12 +13,12 @@ void trespass(void)
 	struct memctl_vmm_ret answer;
 	struct channel channel;
 
-	if (!check(connect_all(&channel, 1), "connect one channel"))
+	if (!tap_check(connect_all(&channel, 1), "connect one channel"))
 		return;
 	fill(page, options.unit);
 	answer = request(&channel, MEMCTL_MPROTECT_NONE, page, options.unit, 0);
-	if (!check(is_success(&answer), "close a page"))
+	if (!tap_check(is_success(&answer), "close a page"))
 		return;
 	print("closed gpa=%x\n", page);
-	check(*(volatile uint64_t *)page && false, "the page could be touched");
+	tap_check(*(volatile uint64_t *)page && false, "the page could be touched");
 }

@@ -24,7 +24,6 @@ struct options {
 	uint64_t requests; /* requests=N, for each vCPU */
 	uint64_t range;	   /* where the load discards, range=GPA in decimal: RAM that comes and goes; 0: RAM of its own */
 	bool pvmemcontrol; /* the device speaks that dialect, dialect=pvmemcontrol */
-	bool device_absent; /* the machine is known to have no memctl device, device=absent */
 };
 
 struct memory_range {

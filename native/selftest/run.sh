@@ -7,5 +7,5 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 MEMCTL_OUT=${MEMCTL_OUT:-$(CDPATH='' cd -- "$here/../.." && pwd)/out}
 export MEMCTL_OUT
 
-make -s -C "$here" OUT="$MEMCTL_OUT"
+make -s -C "$here/host" OUT="$MEMCTL_OUT"
 exec "$MEMCTL_OUT/selftest/selftest-check" "$@"

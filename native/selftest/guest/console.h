@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The first serial port: text out, single bytes in, and TAP. Used by one vCPU at a time. */
+/* The first serial port: text out, single bytes in. Used by one vCPU at a time. */
 #ifndef SELFTEST_CONSOLE_H
 #define SELFTEST_CONSOLE_H
 
@@ -15,14 +15,5 @@ bool console_poll(void);
 
 /* Waits until a byte comes on serial input. The one at the other end bounds the time. */
 void console_wait(void);
-
-/* One TAP line, "ok N - ..." or "not ok N - ...", with the format's text as description. Returns passed. */
-bool check(bool passed, const char *format, ...);
-
-/* One TAP line that says why a test did not run. */
-void skip(const char *reason, const char *description);
-
-/* The plan: one line with the number of checks. */
-void check_plan(void);
 
 #endif

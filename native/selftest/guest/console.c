@@ -9,8 +9,6 @@
 #define STATUS_DATA_READY 0x01
 #define STATUS_TRANSMIT_EMPTY 0x20
 
-static uint64_t checks;
-
 static void put(char character)
 {
 	while (!(port_read8(LINE_STATUS) & STATUS_TRANSMIT_EMPTY))
@@ -77,26 +75,4 @@ void console_wait(void)
 {
 	while (!console_poll())
 		relax();
-}
-
-bool check(bool passed, const char *format, ...)
-{
-	va_list arguments;
-
-	print(passed ? "ok %u - " : "not ok %u - ", ++checks);
-	va_start(arguments, format);
-	print_list(format, arguments);
-	va_end(arguments);
-	print("\n");
-	return passed;
-}
-
-void skip(const char *reason, const char *description)
-{
-	print("ok %u - %s # SKIP %s\n", ++checks, description, reason);
-}
-
-void check_plan(void)
-{
-	print("1..%u\n", checks);
 }

@@ -2,8 +2,8 @@
 #include "tests.h"
 
 #include "boot_info.h"
-#include "console.h"
 #include "machine.h"
+#include "tap.h"
 
 enum state { DISCONNECTED, REGISTERING, READY, STATES };
 
@@ -62,7 +62,7 @@ void test_transport(void)
 
 			mmio_write64(memctl_bar, buffer);
 			answer = transport(rows[row].command);
-			check(answer == expected && observe(&channel) == after, "%s in %s leads to %s", rows[row].name,
+			tap_check(answer == expected && observe(&channel) == after, "%s in %s leads to %s", rows[row].name,
 			      state_names[state], state_names[after]);
 		}
 	}
@@ -73,7 +73,7 @@ void test_transport(void)
 
 		if (legal)
 			register_buffer(buffer, &channel);
-		check(transport(MEMCTL_TRANSPORT_READY) == (legal ? MEMCTL_TRANSPORT_ACK : MEMCTL_TRANSPORT_ERROR) &&
+		tap_check(transport(MEMCTL_TRANSPORT_READY) == (legal ? MEMCTL_TRANSPORT_ACK : MEMCTL_TRANSPORT_ERROR) &&
 			      observe(&channel) == (legal ? READY : DISCONNECTED),
 		      "READY in %s leads to %s", state_names[state], legal ? "Ready" : "Disconnected");
 	}
@@ -81,12 +81,12 @@ void test_transport(void)
 		struct channel channel = enter(state);
 		uint32_t before = mmio_read32(memctl_bar + MEMCTL_COMMAND);
 
-		check(transport(0) == before && transport(0x12345678) == before && transport(~0u) == before &&
+		tap_check(transport(0) == before && transport(0x12345678) == before && transport(~0u) == before &&
 			      observe(&channel) == state,
 		      "commands that are none change nothing in %s", state_names[state]);
 	}
 	transport(MEMCTL_TRANSPORT_DISCONNECT);
-	check(transport(MEMCTL_TRANSPORT_RESET) == MEMCTL_TRANSPORT_ACK, "RESET leads out of Disconnected again");
+	tap_check(transport(MEMCTL_TRANSPORT_RESET) == MEMCTL_TRANSPORT_ACK, "RESET leads out of Disconnected again");
 }
 
 /* A REGISTER that must fail: ERROR, Disconnected, and 0x0 still reads what was stored there. */
@@ -99,7 +99,7 @@ static void check_refused(uint64_t address, const char *what)
 	refused = !register_buffer(address, &channel) &&
 		  mmio_read32(memctl_bar + MEMCTL_COMMAND) == MEMCTL_TRANSPORT_ERROR &&
 		  mmio_read64(memctl_bar) == address && transport(MEMCTL_TRANSPORT_READY) == MEMCTL_TRANSPORT_ERROR;
-	check(refused, "REGISTER refuses %s (0x%x)", what, address);
+	tap_check(refused, "REGISTER refuses %s (0x%x)", what, address);
 }
 
 static void check_accepted(uint64_t address, const char *what)
@@ -110,7 +110,7 @@ static void check_accepted(uint64_t address, const char *what)
 	transport(MEMCTL_TRANSPORT_RESET);
 	if (register_buffer(address, &channel) && transport(MEMCTL_TRANSPORT_READY) == MEMCTL_TRANSPORT_ACK)
 		answer = request(&channel, MEMCTL_INFO, 0, 0, 0);
-	check(is_info(&answer), "REGISTER takes %s (0x%x)", what, address);
+	tap_check(is_info(&answer), "REGISTER takes %s (0x%x)", what, address);
 }
 
 void test_register_addresses(void)
@@ -166,12 +166,12 @@ void test_channels(void)
 
 	transport(MEMCTL_TRANSPORT_RESET);
 	count = register_until_error(channels, buffers);
-	check(count == options.channels, "%u channels connect, the next REGISTER answers ERROR", count);
-	check(transport(MEMCTL_TRANSPORT_READY) == MEMCTL_TRANSPORT_ERROR, "one channel too many leaves Disconnected");
+	tap_check(count == options.channels, "%u channels connect, the next REGISTER answers ERROR", count);
+	tap_check(transport(MEMCTL_TRANSPORT_READY) == MEMCTL_TRANSPORT_ERROR, "one channel too many leaves Disconnected");
 
 	transport(MEMCTL_TRANSPORT_RESET);
 	for (count = 0; count < options.channels; count++)
 		register_buffer(buffers + count * MEMCTL_BUFFER_SIZE, &channels[count]);
 	transport(MEMCTL_TRANSPORT_READY);
-	check(each_answers_in_its_buffer(channels, count), "each of %u channels answers in its own buffer", count);
+	tap_check(each_answers_in_its_buffer(channels, count), "each of %u channels answers in its own buffer", count);
 }

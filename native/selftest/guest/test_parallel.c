@@ -2,9 +2,9 @@
 #include "tests.h"
 
 #include "boot_info.h"
-#include "console.h"
 #include "machine.h"
 #include "smp.h"
+#include "tap.h"
 
 #define ROUNDS 500
 
@@ -81,14 +81,14 @@ static void run(const char *what, void (*work)(uint64_t cpu))
 	uint64_t total = 0;
 	bool came;
 
-	if (!check(connect_all(channels, options.cpus), "connect %u channels", options.cpus))
+	if (!tap_check(connect_all(channels, options.cpus), "connect %u channels", options.cpus))
 		return;
 	for (uint64_t cpu = 0; cpu < options.cpus; cpu++)
 		wrong[cpu] = 0;
 	came = run_on_all(work);
 	for (uint64_t cpu = 0; cpu < options.cpus; cpu++)
 		total += wrong[cpu];
-	check(came && !total, "%s on %u vCPUs: %u wrong answers", what, options.cpus, total);
+	tap_check(came && !total, "%s on %u vCPUs: %u wrong answers", what, options.cpus, total);
 }
 
 void test_parallel(void)
@@ -100,8 +100,8 @@ void test_parallel(void)
 	run("all kinds of requests", discard_and_lock);
 	run("a buffer written by others", scribble);
 	answer = request(&channels[0], MEMCTL_INFO, 0, 0, 0);
-	check(is_info(&answer), "the channel answers after its buffer was scribbled over");
+	tap_check(is_info(&answer), "the channel answers after its buffer was scribbled over");
 	run("RESET under requests", reset_under_requests);
 	answer = request(&channels[options.cpus - 1], MEMCTL_INFO, 0, 0, 0);
-	check(is_info(&answer), "the last channel answers after all");
+	tap_check(is_info(&answer), "the last channel answers after all");
 }

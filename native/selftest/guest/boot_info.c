@@ -33,7 +33,7 @@ struct memory_map_entry {
 /* Tests start here, clear of the image and of what a loader leaves behind it. */
 #define ARENA_START (32ull << 20)
 
-struct options options = { MODE_TAP, "tap", 1, false, PAGE_SIZE, 4096, 10000, 0, false, false };
+struct options options = { MODE_TAP, "tap", 1, false, PAGE_SIZE, 4096, 10000, 0, false };
 struct memory_range ram;
 uint64_t ram_end_below_4g;
 uint64_t ram_end;
@@ -124,8 +124,6 @@ static bool parse_word(const char *word)
 		return parse_number(value, &options.range);
 	if ((value = value_of(word, "dialect")))
 		return parse_dialect(value);
-	if ((value = value_of(word, "device")))
-		return options.device_absent = is_word(value, "absent");
 	/* Words of others: a VMM may add some. */
 	return true;
 }

@@ -18,6 +18,7 @@
 #include "boot_info.h"
 #include "console.h"
 #include "machine.h"
+#include "tap.h"
 
 enum memory {
 	FILLED,	   /* a new range, written */
@@ -151,7 +152,7 @@ void run_steps(void)
 {
 	struct channel channel;
 
-	if (!check(connect_all(&channel, 1), "connect one channel"))
+	if (!tap_check(connect_all(&channel, 1), "connect one channel"))
 		return;
 	show_cookie();
 	for (unsigned int i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {

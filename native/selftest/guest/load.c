@@ -11,6 +11,7 @@
 #include "console.h"
 #include "machine.h"
 #include "smp.h"
+#include "tap.h"
 
 #define MARKER_UNITS 13
 #define POLL_EVERY 64
@@ -73,12 +74,12 @@ bool run_load(bool until_byte)
 	uint64_t marker = take_memory(MARKER_UNITS * options.unit, options.unit);
 	bool all_right;
 
-	if (!check(connect_all(channels, options.cpus), "connect %u channels", options.cpus))
+	if (!tap_check(connect_all(channels, options.cpus), "connect %u channels", options.cpus))
 		return false;
 	for (uint64_t cpu = 0; cpu < options.cpus; cpu++)
 		memory[cpu] = options.range ? options.range : take_memory(options.unit, options.unit);
 	is_until_byte = until_byte;
-	if (!check(run_on_all(warm_up), "%u vCPUs start", options.cpus))
+	if (!tap_check(run_on_all(warm_up), "%u vCPUs start", options.cpus))
 		return false;
 	print("load begin\n");
 	console_wait();

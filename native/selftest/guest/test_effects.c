@@ -2,8 +2,8 @@
 #include "tests.h"
 
 #include "boot_info.h"
-#include "console.h"
 #include "machine.h"
+#include "tap.h"
 
 #define UNITS 4
 
@@ -45,14 +45,14 @@ static void test_dontneed(const struct channel *channel)
 	struct arena arena = new_arena();
 	struct memctl_vmm_ret answer = act(channel, &arena, MEMCTL_DONTNEED, 0);
 
-	check(is_success(&answer), "DONTNEED succeeds");
+	tap_check(is_success(&answer), "DONTNEED succeeds");
 	if (options.shared)
-		check(is_filled(arena.start, arena.length), "DONTNEED on shared memory: the bytes come back");
+		tap_check(is_filled(arena.start, arena.length), "DONTNEED on shared memory: the bytes come back");
 	else
-		check(is_zero(arena.start, arena.length), "DONTNEED on private memory reads back as zeros");
-	check(neighbours_stay(&arena), "DONTNEED leaves the neighbours");
+		tap_check(is_zero(arena.start, arena.length), "DONTNEED on private memory reads back as zeros");
+	tap_check(neighbours_stay(&arena), "DONTNEED leaves the neighbours");
 	fill(arena.start, arena.length);
-	check(is_filled(arena.start, arena.length), "DONTNEED leaves memory that can be written");
+	tap_check(is_filled(arena.start, arena.length), "DONTNEED leaves memory that can be written");
 }
 
 static void test_remove(const struct channel *channel)
@@ -61,13 +61,13 @@ static void test_remove(const struct channel *channel)
 	struct memctl_vmm_ret answer = act(channel, &arena, MEMCTL_REMOVE, 0);
 
 	if (options.shared) {
-		check(is_success(&answer), "REMOVE succeeds on shared memory");
-		check(is_zero(arena.start, arena.length), "REMOVE reads back as zeros");
+		tap_check(is_success(&answer), "REMOVE succeeds on shared memory");
+		tap_check(is_zero(arena.start, arena.length), "REMOVE reads back as zeros");
 	} else {
-		check(is_kernel_errno(&answer, ERRNO_INVAL), "REMOVE on private memory is the kernel's EINVAL");
-		check(is_filled(arena.start, arena.length), "REMOVE on private memory leaves the bytes");
+		tap_check(is_kernel_errno(&answer, ERRNO_INVAL), "REMOVE on private memory is the kernel's EINVAL");
+		tap_check(is_filled(arena.start, arena.length), "REMOVE on private memory leaves the bytes");
 	}
-	check(neighbours_stay(&arena), "REMOVE leaves the neighbours");
+	tap_check(neighbours_stay(&arena), "REMOVE leaves the neighbours");
 }
 
 static bool each_word_is_filled_or_zero(const struct arena *arena)
@@ -85,15 +85,15 @@ static void test_free(const struct channel *channel)
 	struct memctl_vmm_ret answer = act(channel, &arena, MEMCTL_FREE, 0);
 
 	if (options.shared || options.unit != PAGE_SIZE) {
-		check(is_kernel_errno(&answer, ERRNO_INVAL), "FREE on shared memory or huge pages is the kernel's EINVAL");
-		check(is_filled(arena.start, arena.length), "FREE refused leaves the bytes");
+		tap_check(is_kernel_errno(&answer, ERRNO_INVAL), "FREE on shared memory or huge pages is the kernel's EINVAL");
+		tap_check(is_filled(arena.start, arena.length), "FREE refused leaves the bytes");
 	} else {
-		check(is_success(&answer), "FREE succeeds on private memory");
-		check(each_word_is_filled_or_zero(&arena), "FREE leaves each page as it was or zero");
+		tap_check(is_success(&answer), "FREE succeeds on private memory");
+		tap_check(each_word_is_filled_or_zero(&arena), "FREE leaves each page as it was or zero");
 		fill(arena.start, arena.length);
-		check(is_filled(arena.start, arena.length), "what is written after FREE stays");
+		tap_check(is_filled(arena.start, arena.length), "what is written after FREE stays");
 	}
-	check(neighbours_stay(&arena), "FREE leaves the neighbours");
+	tap_check(neighbours_stay(&arena), "FREE leaves the neighbours");
 }
 
 /* Codes that change nothing that a guest can see; the host's side is for the host to check. */
@@ -102,11 +102,11 @@ static void test_invisible(const struct channel *channel, uint64_t code, uint64_
 	struct arena arena = new_arena();
 	struct memctl_vmm_ret answer = act(channel, &arena, code, arg);
 
-	check(is_success(&answer) || is_kernel_errno(&answer, ERRNO_INVAL), "%s answers success or the kernel's EINVAL (errno %u)",
+	tap_check(is_success(&answer) || is_kernel_errno(&answer, ERRNO_INVAL), "%s answers success or the kernel's EINVAL (errno %u)",
 	      func_name(code), (uint64_t)answer.ret_errno);
-	check(is_filled(arena.all, arena.all_length), "%s keeps all bytes", func_name(code));
+	tap_check(is_filled(arena.all, arena.all_length), "%s keeps all bytes", func_name(code));
 	fill(arena.all, arena.all_length);
-	check(is_filled(arena.all, arena.all_length), "%s leaves memory that can be written", func_name(code));
+	tap_check(is_filled(arena.all, arena.all_length), "%s leaves memory that can be written", func_name(code));
 }
 
 static void test_lock(const struct channel *channel)
@@ -114,15 +114,15 @@ static void test_lock(const struct channel *channel)
 	struct arena arena = new_arena();
 	struct memctl_vmm_ret answer = act(channel, &arena, MEMCTL_MLOCK, 0);
 
-	check(is_success(&answer), "MLOCK succeeds");
+	tap_check(is_success(&answer), "MLOCK succeeds");
 	answer = act(channel, &arena, MEMCTL_MLOCK, 0);
-	check(is_success(&answer), "MLOCK of what is locked succeeds");
-	check(is_filled(arena.all, arena.all_length), "MLOCK keeps all bytes");
+	tap_check(is_success(&answer), "MLOCK of what is locked succeeds");
+	tap_check(is_filled(arena.all, arena.all_length), "MLOCK keeps all bytes");
 	answer = act(channel, &arena, MEMCTL_MUNLOCK, 0);
-	check(is_success(&answer), "MUNLOCK succeeds");
+	tap_check(is_success(&answer), "MUNLOCK succeeds");
 	answer = act(channel, &arena, MEMCTL_MUNLOCK, 0);
-	check(is_success(&answer), "MUNLOCK of what is not locked succeeds");
-	check(is_filled(arena.all, arena.all_length), "MUNLOCK keeps all bytes");
+	tap_check(is_success(&answer), "MUNLOCK of what is not locked succeeds");
+	tap_check(is_filled(arena.all, arena.all_length), "MUNLOCK keeps all bytes");
 }
 
 static void test_protection(const struct channel *channel)
@@ -131,16 +131,16 @@ static void test_protection(const struct channel *channel)
 	struct memctl_vmm_ret answer;
 
 	answer = act(channel, &arena, MEMCTL_MPROTECT_R, 0);
-	check(is_success(&answer) && is_filled(arena.all, arena.all_length), "MPROTECT_R: all bytes can be read");
+	tap_check(is_success(&answer) && is_filled(arena.all, arena.all_length), "MPROTECT_R: all bytes can be read");
 	answer = act(channel, &arena, MEMCTL_MPROTECT_NONE, 0);
-	check(is_success(&answer) && neighbours_stay(&arena), "MPROTECT_NONE leaves the neighbours open");
+	tap_check(is_success(&answer) && neighbours_stay(&arena), "MPROTECT_NONE leaves the neighbours open");
 	answer = act(channel, &arena, MEMCTL_MPROTECT_W, 0);
-	check(is_success(&answer), "MPROTECT_W succeeds");
+	tap_check(is_success(&answer), "MPROTECT_W succeeds");
 	fill(arena.start, arena.length);
 	answer = act(channel, &arena, MEMCTL_MPROTECT_RW, 0);
-	check(is_success(&answer) && is_filled(arena.all, arena.all_length), "MPROTECT_RW opens what was closed, bytes kept");
+	tap_check(is_success(&answer) && is_filled(arena.all, arena.all_length), "MPROTECT_RW opens what was closed, bytes kept");
 	fill(arena.all, arena.all_length);
-	check(is_filled(arena.all, arena.all_length), "MPROTECT_RW leaves memory that can be written");
+	tap_check(is_filled(arena.all, arena.all_length), "MPROTECT_RW leaves memory that can be written");
 }
 
 static void test_mergeable(const struct channel *channel)
@@ -148,17 +148,17 @@ static void test_mergeable(const struct channel *channel)
 	struct arena arena = new_arena();
 	struct memctl_vmm_ret answer = raw_request(channel, PVMEMCONTROL_MERGEABLE, arena.start, arena.length, 0);
 
-	check(is_success(&answer) || is_kernel_errno(&answer, ERRNO_INVAL), "MERGEABLE answers success or the kernel's EINVAL (errno %u)",
+	tap_check(is_success(&answer) || is_kernel_errno(&answer, ERRNO_INVAL), "MERGEABLE answers success or the kernel's EINVAL (errno %u)",
 	      (uint64_t)answer.ret_errno);
 	answer = request(channel, MEMCTL_UNMERGEABLE, arena.start, arena.length, 0);
-	check(is_success(&answer) && is_filled(arena.all, arena.all_length), "UNMERGEABLE takes it back, bytes kept");
+	tap_check(is_success(&answer) && is_filled(arena.all, arena.all_length), "UNMERGEABLE takes it back, bytes kept");
 }
 
 void test_effects(void)
 {
 	struct channel channel;
 
-	if (!check(connect_all(&channel, 1), "connect one channel"))
+	if (!tap_check(connect_all(&channel, 1), "connect one channel"))
 		return;
 	test_dontneed(&channel);
 	test_remove(&channel);
