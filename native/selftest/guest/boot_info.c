@@ -33,7 +33,7 @@ struct memory_map_entry {
 /* Tests start here, clear of the image and of what a loader leaves behind it. */
 #define ARENA_START (32ull << 20)
 
-struct options options = { MODE_TAP, "tap", 1, false, PAGE_SIZE, 4096, 10000, 0, false };
+struct options options = { MODE_TAP, "tap", 1, false, PAGE_SIZE, 4096, 10000, 0, 0, false };
 struct memory_range ram;
 uint64_t ram_end_below_4g;
 uint64_t ram_end;
@@ -80,7 +80,7 @@ static bool parse_mode(const char *text)
 		const char *name;
 		enum mode mode;
 	} modes[] = { { "tap", MODE_TAP }, { "steps", MODE_STEPS }, { "load", MODE_LOAD }, { "hold", MODE_HOLD },
-		    { "trespass", MODE_TRESPASS } };
+		    { "guard-hit", MODE_GUARD_HIT } };
 
 	for (unsigned int i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
 		if (is_word(text, modes[i].name)) {
@@ -122,6 +122,8 @@ static bool parse_word(const char *word)
 		return parse_number(value, &options.requests) && options.requests;
 	if ((value = value_of(word, "range")))
 		return parse_number(value, &options.range);
+	if ((value = value_of(word, "name_errno")))
+		return parse_number(value, &options.name_errno);
 	if ((value = value_of(word, "dialect")))
 		return parse_dialect(value);
 	/* Words of others: a VMM may add some. */

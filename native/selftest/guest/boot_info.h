@@ -11,7 +11,7 @@ enum mode {
 	MODE_STEPS, /* one request after the other, waiting for a byte before and after each: the host looks meanwhile */
 	MODE_LOAD,  /* `requests` requests on every vCPU */
 	MODE_HOLD,  /* requests on every vCPU until a byte comes */
-	MODE_TRESPASS, /* touches memory that it closed */
+	MODE_GUARD_HIT, /* touches memory that it made inaccessible */
 };
 
 struct options {
@@ -23,6 +23,7 @@ struct options {
 	uint64_t channels; /* the device's channel limit, channels=N */
 	uint64_t requests; /* requests=N, for each vCPU */
 	uint64_t range;	   /* where the load discards, range=GPA in decimal: RAM that comes and goes; 0: RAM of its own */
+	uint64_t name_errno; /* what naming memory must answer, as the host's kernel does, name_errno=N */
 	bool pvmemcontrol; /* the device speaks that dialect, dialect=pvmemcontrol */
 };
 

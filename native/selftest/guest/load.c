@@ -34,7 +34,10 @@ static bool is_enough(uint64_t cpu)
 {
 	if (!is_until_byte)
 		return counts[cpu].requests == options.requests;
-	if (!cpu && counts[0].requests % POLL_EVERY == 0 && console_poll())
+	/* However early the byte came, each vCPU has made requests when it stops. */
+	if (counts[cpu].requests % POLL_EVERY || !counts[cpu].requests)
+		return false;
+	if (!cpu && console_poll())
 		__atomic_store_n(&stopped, true, __ATOMIC_RELEASE);
 	return __atomic_load_n(&stopped, __ATOMIC_ACQUIRE);
 }

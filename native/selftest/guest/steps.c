@@ -6,7 +6,7 @@
  *                                  32 bytes at this address hold the cookie four times: where guest RAM is in the VMM
  *   before LABEL func=N arg=N memory=filled|untouched|same gpa=GPA length=N all=GPA all_length=N addr=GPA addr_length=N
  *   after LABEL errno=N code=N
- *   inside LABEL range=kept|zeros|changed|closed neighbours=kept|changed
+ *   inside LABEL range=kept|zeros|changed|inaccessible neighbours=kept|changed
  *   steps done
  *
  * After ready, before, after and done the guest waits for a byte. Addresses and lengths are hexadecimal, [all, all + all_length)
@@ -31,12 +31,12 @@ struct step {
 	uint64_t code;
 	uint64_t arg;
 	enum memory memory;
-	bool closed; /* reading the range afterwards would stop the guest */
+	bool inaccessible; /* reading the range afterwards would stop the guest */
 	uint64_t addr_offset;
 	uint64_t length; /* 0: the whole range */
 };
 
-#define NAME_ARG 42
+#define NAME_ARG 7
 #define BULK_BYTES (64ull << 20)
 
 static const struct step steps[] = {
@@ -50,9 +50,9 @@ static const struct step steps[] = {
 	{ .label = "MLOCK", .code = MEMCTL_MLOCK, .memory = FILLED },
 	{ .label = "MUNLOCK", .code = MEMCTL_MUNLOCK, .memory = SAME },
 	{ .label = "MLOCK-absent", .code = MEMCTL_MLOCK, .memory = UNTOUCHED },
-	{ .label = "MPROTECT_NONE", .code = MEMCTL_MPROTECT_NONE, .memory = FILLED, .closed = true },
+	{ .label = "MPROTECT_NONE", .code = MEMCTL_MPROTECT_NONE, .memory = FILLED, .inaccessible = true },
 	{ .label = "MPROTECT_R", .code = MEMCTL_MPROTECT_R, .memory = SAME },
-	{ .label = "MPROTECT_W", .code = MEMCTL_MPROTECT_W, .memory = SAME, .closed = true },
+	{ .label = "MPROTECT_W", .code = MEMCTL_MPROTECT_W, .memory = SAME, .inaccessible = true },
 	{ .label = "MPROTECT_RW", .code = MEMCTL_MPROTECT_RW, .memory = SAME },
 	{ .label = "SET_VMA_ANON_NAME", .code = MEMCTL_SET_VMA_ANON_NAME, .arg = NAME_ARG, .memory = FILLED },
 	{ .label = "SET_VMA_ANON_NAME-clear", .code = MEMCTL_SET_VMA_ANON_NAME, .memory = SAME },
@@ -105,7 +105,7 @@ static void look_inside(const struct step *step, const struct area *area)
 				is_filled(area->all, before_length) && is_filled(behind, behind_length);
 
 	print("inside %s range=%s neighbours=%s\n", step->label,
-	      step->closed ? "closed" : contents(area->range, area->length), kept ? "kept" : "changed");
+	      step->inaccessible ? "inaccessible" : contents(area->range, area->length), kept ? "kept" : "changed");
 }
 
 static void run_step(const struct channel *channel, const struct step *step, const struct area *area)

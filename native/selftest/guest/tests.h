@@ -34,8 +34,8 @@ void run_steps(void);
 /* mode=load and mode=hold: requests on every vCPU. Returns whether each was answered rightly. */
 bool run_load(bool until_byte);
 
-/* Closes a page, says `closed gpa=GPA`, and touches it: a VMM can only end then. */
-void trespass(void);
+/* Makes a page inaccessible, prints `inaccessible gpa=GPA`, and touches it: a VMM can only end then. */
+void guard_hit(void);
 
 /* A pattern that differs from word to word and is never 0, in some words of each page; whole pages. */
 void fill(uint64_t start, uint64_t length);

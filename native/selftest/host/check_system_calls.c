@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "checks.h"
@@ -118,10 +120,8 @@ static bool run_traced(const struct vmm_run *run)
 
 void check_system_calls(const struct vmm_paths *paths, unsigned int cpus)
 {
-	char trace_file[640], mode[64], description[96];
-	const struct vmm_run run = {
-		.paths = paths, .backing = BACKING_PRIVATE, .cpus = cpus, .mode = mode, .trace_file = trace_file
-	};
+	char mode[64], description[96];
+	struct vmm_run run = { .paths = paths, .backing = BACKING_PRIVATE, .cpus = cpus, .mode = mode };
 	struct threads threads = { .count = 0 };
 	struct tally tally;
 	FILE *trace;
@@ -131,12 +131,14 @@ void check_system_calls(const struct vmm_paths *paths, unsigned int cpus)
 		tap_skip(description, "strace is not installed");
 		return;
 	}
-	snprintf(trace_file, sizeof(trace_file), "%s/system-calls-%u.trace", paths->directory, cpus);
+	run.trace = memfd_create("system-calls", MFD_CLOEXEC);
+	trace = fdopen(run.trace, "r");
+	if (!trace) {
+		tap_check(false, "%s: a file for the trace", description);
+		return;
+	}
 	snprintf(mode, sizeof(mode), "load requests=%u", REQUESTS / cpus);
 	tap_check(run_traced(&run), "%s: the guest makes %u requests under strace", description, REQUESTS);
-	trace = fopen(trace_file, "re");
-	if (!tap_check(trace, "%s: there is a trace", description))
-		return;
 	find_vcpus(trace, &threads);
 	tally = count_calls(trace, &threads);
 	fclose(trace);

@@ -16,7 +16,7 @@ void check_host_effects(const struct vmm_paths *paths, enum backing backing, uns
 /* No system call by a vCPU thread other than KVM_RUN and those that the requests asked for. */
 void check_system_calls(const struct vmm_paths *paths, unsigned int cpus);
 
-/* A vCPU thread kicked by SIGRTMIN a hundred thousand times while it makes requests. */
+/* A vCPU thread kicked by SIGRTMIN 20,000 times while it makes requests. */
 void check_kicks(const struct vmm_paths *paths);
 
 #endif

@@ -54,8 +54,8 @@ static uint64_t known_errno(const struct step *step)
 		return EINVAL;
 	if (step->func_code == FUNC_PAGEOUT && step->backing == BACKING_HUGEPAGES)
 		return EINVAL;
-	/* Compiled out of many kernels; the reference knows. */
-	if (step->func_code == FUNC_SET_VMA_ANON_NAME)
+	/* Compiled out of some kernels; the reference knows. */
+	if (step->func_code == FUNC_SET_VMA_ANON_NAME || step->func_code == FUNC_UNMERGEABLE)
 		return (uint64_t)step->reference_errno;
 	return 0;
 }
@@ -72,9 +72,23 @@ static void judge_answer(struct step *step)
 	must_be(step, "ret_code", step->answer_code, 0);
 }
 
+/*
+ * Pages in RAM or in swap: what the kernel swaps out or in meanwhile is its own affair, and so are the pages that it adds when it
+ * makes a transparent huge page of what was there, which shows in `transparent`.
+ */
+static void must_hold(struct step *step, const char *what, const struct view *before, const struct view *after, uint64_t freed)
+{
+	uint64_t expected = before->resident + before->swapped - freed;
+	uint64_t is = after->resident + after->swapped;
+	uint64_t collapsed = after->transparent > before->transparent ? after->transparent - before->transparent : 0;
+
+	if (is < expected || is > expected + collapsed)
+		must_be(step, what, is, expected);
+}
+
 static void judge_neighbour(struct step *step, const struct view *before, const struct view *after)
 {
-	must_be(step, "neighbour's resident KiB", after->resident, before->resident);
+	must_hold(step, "neighbour's resident KiB", before, after, 0);
 	must_be(step, "neighbour's locked KiB", after->lock_flag, before->lock_flag);
 	must_be(step, "neighbour's no-dump KiB", after->no_dump, before->no_dump);
 	must_be(step, "neighbour's mergeable KiB", after->mergeable, before->mergeable);
@@ -88,13 +102,29 @@ static void judge_whole(struct step *step)
 	const struct view *range = &step->before.range, *range_after = &step->after.range;
 	const struct view *whole = &step->before.whole, *whole_after = &step->after.whole;
 
-	must_be(step, "resident KiB of guest RAM", whole_after->resident, whole->resident + range_after->resident - range->resident);
+	must_hold(step, "resident KiB of guest RAM", whole, whole_after,
+		  range->resident + range->swapped - range_after->resident - range_after->swapped);
 	must_be(step, "locked KiB of guest RAM", whole_after->lock_flag, whole->lock_flag + range_after->lock_flag - range->lock_flag);
 	must_be(step, "no-dump KiB of guest RAM", whole_after->no_dump, whole->no_dump + range_after->no_dump - range->no_dump);
 	must_be(step, "mergeable KiB of guest RAM", whole_after->mergeable,
 		whole->mergeable + range_after->mergeable - range->mergeable);
 	must_be(step, "writable KiB of guest RAM", whole_after->writable, whole->writable + range_after->writable - range->writable);
 	must_be(step, "mapped KiB of guest RAM", whole_after->mapped, whole->mapped);
+}
+
+/*
+ * FREE marks pages as it does here. Afterwards they count until the kernel takes them, or KVM finds them dirty, which it may at any
+ * moment: other functions add none, and may find fewer.
+ */
+static void judge_lazy_free(struct step *step)
+{
+	uint64_t before = step->before.whole.lazy_free, after = step->after.whole.lazy_free;
+
+	if (step->func_code == FUNC_FREE)
+		must_be(step, "lazily freed KiB", after,
+			before + step->reference_after.whole.lazy_free - step->reference_before.whole.lazy_free);
+	else if (after > before)
+		must_be(step, "lazily freed KiB", after, before);
 }
 
 /* Sizes of the range that a call changes as it does in this process; what of it is absolute is in judge_known(). */
@@ -109,15 +139,13 @@ static void judge_by_reference(struct step *step)
 	expected.file += after->range.file - before->range.file;
 	must_be(step, "locked KiB", is->lock_flag, expected.lock_flag);
 	must_be(step, "KiB in the file", is->file, expected.file);
-	must_be(step, "lazily freed KiB", step->after.whole.lazy_free,
-		step->before.whole.lazy_free + after->whole.lazy_free - before->whole.lazy_free);
 	/* Reclaim is the kernel's to decide: it may take less than it is offered. */
 	if (step->func_code == FUNC_PAGEOUT && is->resident <= step->before.range.resident)
 		return;
 	/* What was resident before depends on whose huge page the range lies in; what must be afterwards is known. */
 	if (step->func_code == FUNC_MLOCK)
 		return;
-	must_be(step, "resident KiB", is->resident, expected.resident);
+	must_be(step, "resident KiB", is->resident + is->swapped, expected.resident + expected.swapped);
 }
 
 static const char *known_protection(const struct step *step)
@@ -136,18 +164,15 @@ static const char *known_protection(const struct step *step)
 	}
 }
 
+/* The name that the kernel gives this memory here is the one that the VMM's must have. */
 static void judge_name(struct step *step)
 {
-	bool is_named = step->func_code == FUNC_SET_VMA_ANON_NAME && step->arg;
-	char wanted[40];
-
-	if (step->func_code != FUNC_SET_VMA_ANON_NAME || step->answer_errno) {
+	if (step->func_code != FUNC_SET_VMA_ANON_NAME || step->answer_errno)
 		must_be_word(step, "name", step->after.range.name, step->before.range.name);
-		return;
-	}
-	snprintf(wanted, sizeof(wanted), ":memctl-%" PRIu64 "]", step->arg);
-	if (is_named != (strstr(step->after.range.name, is_named ? wanted : "memctl-") != NULL))
-		blame(step, "name is %s", step->after.range.name);
+	else if (step->arg)
+		must_be_word(step, "name", step->after.range.name, step->reference_after.range.name);
+	else if (strstr(step->after.range.name, NAME_PREFIX))
+		blame(step, "name is %s still", step->after.range.name);
 }
 
 static void judge_attributes(struct step *step)
@@ -179,13 +204,9 @@ static void judge_known(struct step *step)
 		must_be(step, "resident KiB", after->resident, shared ? 0 : kib);
 		must_be(step, "KiB in the file", after->file, before->file - (shared ? kib : 0));
 		break;
-	case FUNC_FREE:
-		must_be(step, "lazily freed KiB", step->after.whole.lazy_free,
-			step->before.whole.lazy_free + (shared ? 0 : kib));
-		break;
 	case FUNC_UNMERGEABLE:
-		/* The VMM was told mergeable=on for private memory only. */
-		must_be(step, "mergeable KiB before", before->mergeable, shared ? 0 : kib);
+		/* The VMM was told mergeable=on for private memory only, and a kernel may lack KSM. */
+		must_be(step, "mergeable KiB before", before->mergeable, shared || step->reference_errno ? 0 : kib);
 		break;
 	case FUNC_MLOCK:
 		/* Huge pages are never swapped: the kernel brings them in and marks nothing. */
@@ -217,7 +238,7 @@ static const char *known_inside(const struct step *step)
 		return shared ? "kept" : NULL;
 	case FUNC_MPROTECT_NONE:
 	case FUNC_MPROTECT_W:
-		return "closed";
+		return "inaccessible";
 	default:
 		return strcmp(step->memory, "untouched") ? "kept" : "zeros";
 	}
@@ -244,6 +265,7 @@ void judge(struct step *step)
 	} else {
 		judge_known(step);
 		judge_by_reference(step);
+		judge_lazy_free(step);
 	}
 	if (inside)
 		must_be_word(step, "what the guest reads", step->inside_range, inside);

@@ -15,34 +15,30 @@
 #define PR_SET_VMA_ANON_NAME 0
 #endif
 
-static char *map_shared(size_t length, unsigned int flags)
+/* The file stays open, so that snapshot_view() finds it. */
+static char *map_shared(size_t length, unsigned int flags, int *file)
 {
-	int file = memfd_create("reference", MFD_CLOEXEC | flags);
-	void *memory = MAP_FAILED;
-
-	if (file < 0)
+	*file = memfd_create("reference", MFD_CLOEXEC | flags);
+	if (*file < 0 || ftruncate(*file, (off_t)length))
 		return MAP_FAILED;
-	if (!ftruncate(file, (off_t)length))
-		memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-	close(file);
-	return memory;
+	return mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, *file, 0);
 }
 
+/* Kernels without transparent huge pages refuse the advice; there is nothing to advise then. */
 static char *map_private(size_t length, bool transparent)
 {
 	char *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (memory != MAP_FAILED && transparent && madvise(memory, length, MADV_HUGEPAGE)) {
-		munmap(memory, length);
-		return MAP_FAILED;
-	}
+	if (memory != MAP_FAILED)
+		madvise(memory, length, transparent ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 	return memory;
 }
 
-static char *map(enum backing backing, size_t length)
+static char *map(enum backing backing, size_t length, int *file)
 {
+	*file = -1;
 	if (is_shared(backing))
-		return map_shared(length, backing == BACKING_HUGEPAGES ? MFD_HUGETLB : 0);
+		return map_shared(length, backing == BACKING_HUGEPAGES ? MFD_HUGETLB : 0, file);
 	return map_private(length, backing == BACKING_TRANSPARENT);
 }
 
@@ -50,21 +46,28 @@ bool reference_new(struct reference *reference, enum backing backing, size_t all
 		   bool filled)
 {
 	char *all;
+	int file;
 
 	reference_free(reference);
-	all = map(backing, all_length);
-	if (all == MAP_FAILED)
+	all = map(backing, all_length, &file);
+	if (all == MAP_FAILED) {
+		if (file >= 0)
+			close(file);
 		return false;
+	}
 	if (filled)
 		memset(all, 1, all_length);
-	*reference = (struct reference){ all, all_length, all + before_length, length };
+	*reference = (struct reference){ all, all_length, all + before_length, length, file };
 	return true;
 }
 
 void reference_free(struct reference *reference)
 {
-	if (reference->all)
-		munmap(reference->all, reference->all_length);
+	if (!reference->all)
+		return;
+	munmap(reference->all, reference->all_length);
+	if (reference->file >= 0)
+		close(reference->file);
 	*reference = (struct reference){ 0 };
 }
 
@@ -72,7 +75,7 @@ static int set_name(const struct reference *reference, unsigned long long arg)
 {
 	char name[64];
 
-	snprintf(name, sizeof(name), "memctl-%llu", arg);
+	snprintf(name, sizeof(name), NAME_PREFIX "%llu", arg);
 	return prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, reference->range, reference->length, arg ? name : NULL);
 }
 
@@ -118,4 +121,17 @@ static int call(const struct reference *reference, enum func_code code, unsigned
 int reference_call(const struct reference *reference, enum func_code code, unsigned long long arg)
 {
 	return call(reference, code, arg) ? errno : 0;
+}
+
+int reference_name_errno(enum backing backing)
+{
+	size_t length = backing == BACKING_HUGEPAGES ? HUGE_PAGE_MIB << 20 : 4096;
+	struct reference reference = { 0 };
+	int error;
+
+	if (!reference_new(&reference, backing, length, 0, length, false))
+		return -1;
+	error = reference_call(&reference, FUNC_SET_VMA_ANON_NAME, 42);
+	reference_free(&reference);
+	return error;
 }

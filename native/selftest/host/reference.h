@@ -12,6 +12,9 @@
 
 #include "vmm_process.h"
 
+/* Names that the device gives: this and the number. */
+#define NAME_PREFIX "memctl-"
+
 enum func_code {
 	FUNC_INFO,
 	FUNC_DONTNEED,
@@ -36,6 +39,7 @@ struct reference {
 	size_t all_length;
 	char *range;
 	size_t length;
+	int file; /* behind shared memory; -1: none */
 };
 
 /*
@@ -47,5 +51,8 @@ void reference_free(struct reference *reference);
 
 /* The call behind a function code on the whole range. Returns its errno or 0. */
 int reference_call(const struct reference *reference, enum func_code code, unsigned long long arg);
+
+/* What naming memory of this backing answers here: 0, or an errno. -1 where the system has no such memory. */
+int reference_name_errno(enum backing backing);
 
 #endif

@@ -3,7 +3,6 @@
  * Arguments, if any, name the parts to run: private private-thp shared hugepages dialect large calls kicks. */
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "checks.h"
@@ -53,7 +52,6 @@ int main(int count, char **names)
 	}
 	if (!vmm_find(&paths))
 		return 1;
-	mkdir(paths.directory, 0755);
 	if (is_wanted(count, names, "private"))
 		check_backing(&paths, BACKING_PRIVATE);
 	if (is_wanted(count, names, "private-thp"))

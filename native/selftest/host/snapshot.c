@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "snapshot.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,6 +16,7 @@
 
 #define PAGE 4096u
 #define PAGEMAP_PRESENT (1ull << 63)
+#define PAGEMAP_SWAPPED (1ull << 62)
 #define PAGEMAP_BATCH 512
 
 static void fail(const char *what)
@@ -61,7 +63,7 @@ static bool parse_header(struct snapshot *snapshot, const char *line)
 	mapping->start = start;
 	mapping->end = end;
 	memcpy(mapping->protection, protection, 3);
-	mapping->file = inode != 0;
+	mapping->file = inode;
 	snprintf(mapping->name, sizeof(mapping->name), "%.*s", (int)strcspn(line + name, "\n"), line + name);
 	return true;
 }
@@ -134,37 +136,59 @@ void snapshot_free(struct snapshot *snapshot)
 	snapshot->count = 0;
 }
 
-/* KiB that are present, page by page. */
-static uint64_t present_kib(int pagemap, uint64_t start, uint64_t end)
+struct pages {
+	uint64_t present_kib;
+	uint64_t swapped_kib;
+};
+
+static struct pages count_pages(int pagemap, uint64_t start, uint64_t end)
 {
 	uint64_t entries[PAGEMAP_BATCH];
-	uint64_t kib = 0;
+	struct pages pages = { 0 };
 
 	while (start < end) {
-		uint64_t pages = (end - start) / PAGE;
-		size_t bytes = (pages < PAGEMAP_BATCH ? pages : PAGEMAP_BATCH) * sizeof(entries[0]);
+		uint64_t left = (end - start) / PAGE;
+		size_t count = left < PAGEMAP_BATCH ? left : PAGEMAP_BATCH;
+		size_t bytes = count * sizeof(entries[0]);
 
 		if (pread(pagemap, entries, bytes, (off_t)(start / PAGE * sizeof(entries[0]))) != (ssize_t)bytes)
 			fail("pagemap");
-		for (size_t i = 0; i < bytes / sizeof(entries[0]); i++)
-			kib += entries[i] & PAGEMAP_PRESENT ? PAGE / 1024 : 0;
-		start += bytes / sizeof(entries[0]) * PAGE;
+		for (size_t i = 0; i < count; i++) {
+			pages.present_kib += entries[i] & PAGEMAP_PRESENT ? PAGE / 1024 : 0;
+			pages.swapped_kib += entries[i] & PAGEMAP_SWAPPED ? PAGE / 1024 : 0;
+		}
+		start += count * PAGE;
 	}
+	return pages;
+}
+
+/* By a descriptor of the process that has the file open: /proc/PID/map_files is for privileged users only. */
+static uint64_t file_kib(pid_t pid, const struct mapping *mapping)
+{
+	char path[64];
+	struct dirent *entry;
+	struct stat status;
+	uint64_t kib = 0;
+	bool found = false;
+	DIR *descriptors;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	descriptors = opendir(path);
+	if (!descriptors)
+		fail(path);
+	while (!found && (entry = readdir(descriptors))) {
+		found = !fstatat(dirfd(descriptors), entry->d_name, &status, 0) && S_ISREG(status.st_mode) &&
+			status.st_ino == mapping->file;
+		kib = found ? (uint64_t)status.st_blocks / 2 : 0;
+	}
+	closedir(descriptors);
+	if (!found)
+		fail("no descriptor of the file behind guest RAM");
 	return kib;
 }
 
-static uint64_t file_kib(pid_t pid, const struct mapping *mapping)
-{
-	char path[96];
-	struct stat status;
-
-	snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid, mapping->start, mapping->end);
-	if (stat(path, &status))
-		fail(path);
-	return (uint64_t)status.st_blocks / 2;
-}
-
-static void add_mapping(struct view *view, const struct mapping *mapping, uint64_t start, uint64_t end, uint64_t present)
+static void add_mapping(struct view *view, const struct mapping *mapping, uint64_t start, uint64_t end,
+			struct pages pages)
 {
 	uint64_t kib = (end - start) / 1024;
 	bool is_inside = mapping->start == start && mapping->end == end;
@@ -176,11 +200,12 @@ static void add_mapping(struct view *view, const struct mapping *mapping, uint64
 		strcpy(view->protection, "mixed");
 	}
 	view->mapped += kib;
-	view->resident += present;
+	view->resident += pages.present_kib;
+	view->swapped += pages.swapped_kib;
 	view->lazy_free += mapping->lazy_free_kib;
 	view->transparent += mapping->transparent_kib;
 	if (mapping->locked) {
-		view->locked += is_inside ? mapping->locked_kib : present;
+		view->locked += is_inside ? mapping->locked_kib : pages.present_kib;
 		view->lock_flag += kib;
 	}
 	view->no_dump += mapping->no_dump ? kib : 0;
@@ -202,7 +227,7 @@ struct view snapshot_view(const struct snapshot *snapshot, uint64_t start, uint6
 			continue;
 		if (!view.mapped && mapping->file)
 			view.file = file_kib(snapshot->pid, mapping);
-		add_mapping(&view, mapping, from, to, present_kib(fileno(pagemap), from, to));
+		add_mapping(&view, mapping, from, to, count_pages(fileno(pagemap), from, to));
 	}
 	fclose(pagemap);
 	return view;
@@ -222,7 +247,7 @@ static uint64_t find_in(pid_t pid, int pagemap, const struct mapping *mapping, u
 	for (uint64_t page = mapping->start; page < mapping->end; page += PAGE) {
 		uint64_t words[4];
 
-		if (!present_kib(pagemap, page, page + PAGE) || !process_read(pid, page, words, sizeof(words)))
+		if (!count_pages(pagemap, page, page + PAGE).present_kib || !process_read(pid, page, words, sizeof(words)))
 			continue;
 		if (words[0] == cookie && words[1] == cookie && words[2] == cookie && words[3] == cookie)
 			return page;
@@ -231,7 +256,7 @@ static uint64_t find_in(pid_t pid, int pagemap, const struct mapping *mapping, u
 }
 
 /* Guest RAM is the only thing of its size that is readable and writable: smaller mappings need no search. */
-#define LEAST_RAM (64ull << 20)
+#define MIN_RAM (64ull << 20)
 
 uint64_t find_cookie(pid_t pid, uint64_t cookie)
 {
@@ -243,7 +268,7 @@ uint64_t find_cookie(pid_t pid, uint64_t cookie)
 	for (size_t i = 0; i < snapshot.count && !found; i++) {
 		const struct mapping *mapping = &snapshot.mappings[i];
 
-		if (mapping->end - mapping->start >= LEAST_RAM && !strcmp(mapping->protection, "rw-"))
+		if (mapping->end - mapping->start >= MIN_RAM && !strcmp(mapping->protection, "rw-"))
 			found = find_in(pid, fileno(pagemap), mapping, cookie);
 	}
 	snapshot_free(&snapshot);

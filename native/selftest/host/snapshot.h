@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the kernel tells of a process's memory: /proc/PID/smaps and pagemap, read at one moment. */
+/* What the kernel reports of a process's memory: /proc/PID/smaps and pagemap, read at one moment. */
 #ifndef SNAPSHOT_H
 #define SNAPSHOT_H
 
@@ -17,7 +17,7 @@ struct mapping {
 	bool locked;	    /* VmFlags lo */
 	bool no_dump;	    /* dd */
 	bool mergeable;	    /* mg */
-	bool file;
+	unsigned long file; /* inode of the file behind it; 0: none */
 	uint64_t locked_kib; /* the Locked line */
 	uint64_t lazy_free_kib;
 	uint64_t transparent_kib; /* the AnonHugePages line */
@@ -34,6 +34,7 @@ struct snapshot {
 struct view {
 	uint64_t mapped;
 	uint64_t resident; /* present in the page tables */
+	uint64_t swapped;  /* anonymous memory that is in swap */
 	uint64_t locked;   /* the Locked line of mappings inside the range, what is present of those that reach out of it */
 	uint64_t lock_flag; /* mappings with VmFlags lo, resident or not */
 	uint64_t no_dump;

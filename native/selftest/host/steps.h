@@ -32,7 +32,7 @@ struct step {
 	bool whole_range; /* the request names the whole range; if not, it must be refused */
 	uint64_t answer_errno;
 	uint64_t answer_code;
-	char inside_range[WORD_SIZE]; /* what the guest reads afterwards: kept, zeros, changed, closed */
+	char inside_range[WORD_SIZE]; /* what the guest reads afterwards: kept, zeros, changed, inaccessible */
 	char inside_neighbours[WORD_SIZE];
 	struct look before;
 	struct look after;

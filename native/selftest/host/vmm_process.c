@@ -9,11 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "reference.h"
 #include "tap.h"
 
 #define LOG_LINES_SHOWN 20
@@ -48,7 +50,6 @@ bool vmm_find(struct vmm_paths *paths)
 		out = "out";
 	/* A VMM that is gone is told apart by its output, not by a signal to us. */
 	signal(SIGPIPE, SIG_IGN);
-	snprintf(paths->directory, sizeof(paths->directory), "%s/selftest", out);
 	return is_there(paths->vmm, sizeof(paths->vmm), out, "memctl-vmm") &&
 	       is_there(paths->plugin, sizeof(paths->plugin), out, "libmemctl.so") &&
 	       is_there(paths->image, sizeof(paths->image), out, "selftest.elf");
@@ -58,7 +59,7 @@ static void run_vmm(const struct vmm_run *run)
 {
 	static const char *const memory_options[BACKINGS] = { "mergeable=on,thp=off", "mergeable=on,thp=on", "shared=on",
 							       "shared=on,hugepages=on" };
-	char cpus[32], memory[64], plugin[600], command_line[256];
+	char cpus[32], memory[64], plugin[600], command_line[256], trace[64];
 	unsigned int unit = run->backing == BACKING_HUGEPAGES ? HUGE_PAGE_MIB << 20 : 4096;
 	const char *arguments[40];
 	unsigned int count = 0;
@@ -67,14 +68,16 @@ static void run_vmm(const struct vmm_run *run)
 	snprintf(memory, sizeof(memory), "size=%uM,%s", run->ram_mib ? run->ram_mib : GUEST_RAM_MIB,
 		 memory_options[run->backing]);
 	snprintf(plugin, sizeof(plugin), "plugin=%s%s", run->paths->plugin, run->device_options ? run->device_options : "");
-	snprintf(command_line, sizeof(command_line), "cpus=%u ram=%s unit=%u mode=%s", run->cpus,
-		 is_shared(run->backing) ? "shared" : "private", unit, run->mode);
-	if (run->trace_file) {
-		static const char *const trace[] = { "strace", "-f", "-qq", "-e", "signal=none", "-o" };
+	snprintf(command_line, sizeof(command_line), "cpus=%u ram=%s unit=%u name_errno=%d mode=%s", run->cpus,
+		 is_shared(run->backing) ? "shared" : "private", unit, reference_name_errno(run->backing), run->mode);
+	if (run->trace) {
+		static const char *const strace[] = { "strace", "-f", "-qq", "-e", "signal=none", "-o" };
 
-		for (; count < sizeof(trace) / sizeof(trace[0]); count++)
-			arguments[count] = trace[count];
-		arguments[count++] = run->trace_file;
+		for (; count < sizeof(strace) / sizeof(strace[0]); count++)
+			arguments[count] = strace[count];
+		/* Of the checker, which outlives strace: its own descriptors close when it starts. */
+		snprintf(trace, sizeof(trace), "/proc/%d/fd/%d", getppid(), run->trace);
+		arguments[count++] = trace;
 	}
 	{
 		const char *const rest[] = { run->paths->vmm, "--kernel",     run->paths->image, "--cmdline", command_line,
@@ -90,14 +93,13 @@ static void run_vmm(const struct vmm_run *run)
 
 void vmm_start(struct vmm *vmm, const struct vmm_run *run)
 {
-	int input[2], output[2], log;
+	int input[2], output[2];
 
-	snprintf(vmm->log_file, sizeof(vmm->log_file), "%s/vmm.log", run->paths->directory);
 	vmm->filled = 0;
 	vmm->taken = 0;
-	log = open(vmm->log_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (log < 0 || pipe2(input, O_CLOEXEC) || pipe2(output, O_CLOEXEC))
-		fail(vmm->log_file);
+	vmm->log = memfd_create("vmm-log", MFD_CLOEXEC);
+	if (vmm->log < 0 || pipe2(input, O_CLOEXEC) || pipe2(output, O_CLOEXEC))
+		fail("pipes to the VMM");
 	vmm->pid = fork();
 	if (vmm->pid < 0)
 		fail("fork");
@@ -107,12 +109,11 @@ void vmm_start(struct vmm *vmm, const struct vmm_run *run)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(input[0], STDIN_FILENO);
 		dup2(output[1], STDOUT_FILENO);
-		dup2(log, STDERR_FILENO);
+		dup2(vmm->log, STDERR_FILENO);
 		run_vmm(run);
 	}
 	close(input[0]);
 	close(output[1]);
-	close(log);
 	vmm->input = input[1];
 	vmm->output = output[0];
 }
@@ -185,6 +186,27 @@ void vmm_abandon(struct vmm *vmm)
 	kill(-vmm->pid, SIGKILL);
 }
 
+/* The end of the VMM's standard error, as notes. */
+static void show_log(const struct vmm *vmm)
+{
+	char lines[LOG_LINES_SHOWN][256];
+	unsigned int count = 0;
+	FILE *log = fdopen(dup(vmm->log), "r");
+
+	if (!log)
+		return;
+	rewind(log);
+	while (fgets(lines[count % LOG_LINES_SHOWN], sizeof(lines[0]), log))
+		count++;
+	fclose(log);
+	for (unsigned int i = count > LOG_LINES_SHOWN ? count - LOG_LINES_SHOWN : 0; i < count; i++) {
+		char *line = lines[i % LOG_LINES_SHOWN];
+
+		line[strcspn(line, "\n")] = 0;
+		tap_note("vmm: %s", line);
+	}
+}
+
 bool vmm_finish(struct vmm *vmm)
 {
 	int status;
@@ -202,27 +224,9 @@ bool vmm_finish(struct vmm *vmm)
 	else if (WEXITSTATUS(status))
 		tap_note("the VMM ended with status %d", WEXITSTATUS(status));
 	if (status)
-		vmm_show_log(vmm);
+		show_log(vmm);
+	close(vmm->log);
 	return !status;
-}
-
-void vmm_show_log(const struct vmm *vmm)
-{
-	char lines[LOG_LINES_SHOWN][256];
-	unsigned int count = 0;
-	FILE *log = fopen(vmm->log_file, "r");
-
-	if (!log)
-		return;
-	while (fgets(lines[count % LOG_LINES_SHOWN], sizeof(lines[0]), log))
-		count++;
-	fclose(log);
-	for (unsigned int i = count > LOG_LINES_SHOWN ? count - LOG_LINES_SHOWN : 0; i < count; i++) {
-		char *line = lines[i % LOG_LINES_SHOWN];
-
-		line[strcspn(line, "\n")] = 0;
-		tap_note("vmm: %s", line);
-	}
 }
 
 bool line_number(const char *line, const char *key, int base, unsigned long long *number)

@@ -24,7 +24,6 @@ struct vmm_paths {
 	char vmm[512];
 	char plugin[512];
 	char image[512];
-	char directory[512]; /* for the VMM's standard error and for traces */
 };
 
 struct vmm_run {
@@ -34,7 +33,7 @@ struct vmm_run {
 	unsigned int ram_mib;	 /* 0: GUEST_RAM_MIB */
 	const char *mode;	 /* the guest's mode=, with further words */
 	const char *device_options; /* for the device, ",KEY=VALUE"; null: none */
-	const char *trace_file; /* strace -f of the VMM goes there; null: no trace */
+	int trace; /* strace -f of the VMM goes to this memfd; 0: no trace */
 };
 
 struct vmm {
@@ -44,7 +43,7 @@ struct vmm {
 	size_t filled;
 	size_t taken;
 	char buffer[4096];
-	char log_file[640];
+	int log; /* a memfd that holds the VMM's standard error */
 };
 
 /* Fills the paths from MEMCTL_OUT, "out" where it is not set. Returns false with a message if one is missing. */
@@ -66,11 +65,11 @@ void vmm_go(struct vmm *vmm);
 /* Kills the VMM; vmm_finish() is still to be called. */
 void vmm_abandon(struct vmm *vmm);
 
-/* Waits for the end, killing the VMM after LINE_TIMEOUT_SECONDS. Returns whether it ended with status 0. */
+/*
+ * Waits for the end, killing the VMM after LINE_TIMEOUT_SECONDS. Returns whether it ended with status 0; if not, the end of
+ * its standard error is shown as notes.
+ */
 bool vmm_finish(struct vmm *vmm);
-
-/* Shows the end of the VMM's standard error as notes. */
-void vmm_show_log(const struct vmm *vmm);
 
 /* The hexadecimal or decimal number behind " key=" in line; false if there is none. */
 bool line_number(const char *line, const char *key, int base, unsigned long long *number);

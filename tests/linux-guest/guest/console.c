@@ -13,7 +13,8 @@
 
 enum backing backing;
 uint64_t ram_end, host_unit;
-bool host_has_anon_name, host_has_swap;
+int host_name_error;
+bool host_has_swap;
 
 static FILE *from_host;
 
@@ -133,7 +134,7 @@ void meet_host(void)
 	uint8_t *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
 	char hex[65] = "";
-	int i, named = 0, swap = 0;
+	int names[3] = { -1, -1, -1 }, i, swap = 0;
 
 	open_console();
 	if (page == MAP_FAILED || getrandom(page, 32, 0) != 32)
@@ -145,8 +146,11 @@ void meet_host(void)
 		fail("the host does not find this guest's memory in the VMM");
 	backing = parse_backing(ask_host("backing"));
 	host_unit = backing >= HUGETLB_PRIVATE ? HUGE_PAGE : PAGE;
-	sscanf(ask_host("features"), "anon_name=%d swap=%d", &named, &swap);
-	host_has_anon_name = named;
+	if (sscanf(ask_host("features"),
+		   "name_private=%d name_shared=%d name_hugetlb=%d swap=%d",
+		   &names[0], &names[1], &names[2], &swap) != 4)
+		fail("the host does not know its features");
+	host_name_error = names[backing >= HUGETLB_PRIVATE ? 2 : backing];
 	host_has_swap = swap;
 	munmap(page, PAGE);
 }

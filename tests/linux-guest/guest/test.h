@@ -46,7 +46,8 @@ enum backing { PRIVATE, SHARED, HUGETLB_PRIVATE, HUGETLB_SHARED, BACKINGS };
 extern enum backing backing;
 extern uint64_t ram_end;	/* first guest-physical byte past RAM */
 extern uint64_t host_unit;	/* bytes of a host page behind RAM */
-extern bool host_has_anon_name, host_has_swap;
+extern int host_name_error;	/* the host kernel's answer to a name on such memory */
+extern bool host_has_swap;
 
 /* Lets the host find this guest's memory; every test begins with it. */
 void meet_host(void);

@@ -348,20 +348,33 @@ int probe_backing(const struct guest_ram *ram, char *out, size_t size)
 	return 0;
 }
 
+/* The error that this kernel has for a name on memory of that kind, 0 for none. */
+static int name_error(int kind)
+{
+	size_t length = kind & MAP_HUGETLB ? HUGE_PAGES * PAGE : PAGE;
+	void *page = mmap(NULL, length, PROT_READ, kind | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int error;
+
+	if (page == MAP_FAILED)
+		return errno;
+	error = prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, page, length, "probe") ? errno : 0;
+	munmap(page, length);
+	return error;
+}
+
 int probe_features(char *out, size_t size)
 {
-	void *page = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	FILE *swaps = fopen("/proc/swaps", "re");
 	char line[256];
-	int lines = 0, named;
+	int lines = 0;
 
-	if (page == MAP_FAILED || !swaps)
+	if (!swaps)
 		return -1;
-	named = !prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, page, PAGE, "probe");
-	munmap(page, PAGE);
 	while (fgets(line, sizeof(line), swaps))
 		lines++;
 	fclose(swaps);
-	snprintf(out, size, "anon_name=%d swap=%d", named, lines > 1);
+	snprintf(out, size, "name_private=%d name_shared=%d name_hugetlb=%d swap=%d",
+		 name_error(MAP_PRIVATE), name_error(MAP_SHARED),
+		 name_error(MAP_SHARED | MAP_HUGETLB), lines > 1);
 	return 0;
 }

@@ -55,7 +55,11 @@ int probe_usage(const struct guest_ram *ram, char *out, size_t size);
 /* private|shared|hugetlb-private|hugetlb-shared */
 int probe_backing(const struct guest_ram *ram, char *out, size_t size);
 
-/* what this host's kernel has: anon_name=0|1 swap=0|1 */
+/*
+ * What this host's kernel has: "name_private=ERRNO name_shared=ERRNO
+ * name_hugetlb=ERRNO swap=0|1", the first three being its answers to a name on
+ * memory of that kind.
+ */
 int probe_features(char *out, size_t size);
 
 #endif

@@ -6,8 +6,8 @@
  * output, and stands beside it as the host: a line "@host QUERY" from the
  * guest is answered with one line "@ANSWER" on its console, taken from what
  * the host kernel shows of the VMM (see probe.h). TAP lines of the guest go
- * to standard output with LABEL in front of their description; everything
- * else that it says goes to standard error.
+ * to standard output with LABEL in front of their description, and a plan after
+ * the last; everything else that it says goes to standard error.
  *
  *   @host locate GPA END SIGNATURE          @1
  *   @host pages GPA LENGTH UNIT             @100*p 1*. 411*p
@@ -47,7 +47,7 @@ struct session {
 	int to_guest, from_guest;
 	struct guest_ram ram;
 	bool done;
-	int failures;
+	int results, failures;
 };
 
 static bool parse_signature(const char *hex, uint8_t signature[SIGNATURE_BYTES])
@@ -104,6 +104,7 @@ static void report(struct session *s, bool ok, const char *description)
 {
 	printf("%s - %s: %s\n", ok ? "ok" : "not ok", s->label, description);
 	fflush(stdout);
+	s->results++;
 	s->failures += !ok;
 }
 
@@ -245,5 +246,6 @@ int main(int argc, char **argv)
 	else
 		snprintf(how, sizeof(how), "VMM exited with status %d", WEXITSTATUS(status));
 	report(&s, WIFEXITED(status) && !WEXITSTATUS(status), how);
+	printf("1..%d\n", s.results);
 	return s.failures != 0;
 }

@@ -35,7 +35,7 @@ pub const ALL: &[(&str, Rehearsal)] = &[
     ("vCPU threads, and they alone, are in the sandbox", sandbox),
     ("a reset forgets channels and lifts what the guest set", reboot),
     (
-        "a guest that touches what it closed ends the VMM with a sentence",
+        "a guest that touches what it made inaccessible ends the VMM with a sentence",
         trespass,
     ),
     ("a guest that powers off gives the terminal back", terminal_back),
@@ -102,9 +102,9 @@ fn save_attributes(build: &Build, scratch: &Path) {
     let mut vmm = restore(build, scratch, &snapshot);
     assert_eq!(attributes(&vmm), before);
     vmm.put("vm.resume", "");
-    // The next steps open the range again, and the guest finds its bytes: they were copied while they were closed.
+    // The next steps open the range again, and the guest finds its bytes: they were copied while they were inaccessible.
     vmm.go_on();
-    vmm.line("inside MPROTECT_NONE range=closed neighbours=kept");
+    vmm.line("inside MPROTECT_NONE range=inaccessible neighbours=kept");
     vmm.line("before MPROTECT_R ");
     vmm.go_on();
     vmm.line("after MPROTECT_R errno=0");
@@ -328,8 +328,8 @@ fn reboot(build: &Build, scratch: &Path) {
 }
 
 fn trespass(build: &Build, scratch: &Path) {
-    let vmm = Vmm::boot(build, scratch, "mode=trespass", &["--memory", "size=64M"]);
-    vmm.line("closed ");
+    let vmm = Vmm::boot(build, scratch, "mode=guard-hit", &["--memory", "size=64M"]);
+    vmm.line("inaccessible ");
     let (status, text) = vmm.fails();
     assert_eq!(status, Some(4), "{text}");
     assert_eq!(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A guest that goes where it forbade itself to go. */
+/* A guest that touches memory that it made inaccessible. */
 #include "tests.h"
 
 #include "boot_info.h"
@@ -7,7 +7,7 @@
 #include "machine.h"
 #include "tap.h"
 
-void trespass(void)
+void guard_hit(void)
 {
 	uint64_t page = take_memory(options.unit, options.unit);
 	struct memctl_vmm_ret answer;
@@ -17,8 +17,8 @@ void trespass(void)
 		return;
 	fill(page, options.unit);
 	answer = request(&channel, MEMCTL_MPROTECT_NONE, page, options.unit, 0);
-	if (!tap_check(is_success(&answer), "close a page"))
+	if (!tap_check(is_success(&answer), "a page becomes inaccessible"))
 		return;
-	print("closed gpa=%x\n", page);
+	print("inaccessible gpa=%x\n", page);
 	tap_check(*(volatile uint64_t *)page && false, "the page could be touched");
 }
