@@ -167,7 +167,7 @@ static void test_mergeable(const struct channel *channel)
 
 	tap_check(is_success(&answer) || is_kernel_errno(&answer, ERRNO_INVAL),
 		  "MERGEABLE answers success or the kernel's EINVAL (errno %u)",
-	      (uint64_t)answer.ret_errno);
+		  (uint64_t)answer.ret_errno);
 	answer = request(channel, MEMCTL_UNMERGEABLE, arena.start, arena.length, 0);
 	tap_check(is_success(&answer) && is_filled(arena.all, arena.all_length), "UNMERGEABLE takes it back, bytes kept");
 }

@@ -28,7 +28,7 @@ static void test_moved_bar(pci_function function, uint32_t bar)
 	there = mmio_read32(moved + MEMCTL_COMMAND);
 	move_bar(function, bar);
 	tap_check(there == MEMCTL_TRANSPORT_ERROR && mmio_read32(memctl_bar + MEMCTL_COMMAND) == MEMCTL_TRANSPORT_ERROR,
-	      "BAR 0 answers where it is moved to, and back");
+		  "BAR 0 answers where it is moved to, and back");
 }
 
 void test_function(pci_function function)

@@ -87,8 +87,8 @@ static void test_across_hole(const struct channel *channel)
 	tap_check(is_filled(FIRST_ADDRESS_ABOVE, 2 * PAGE_SIZE), "bytes above the hole stay, too");
 	answer = request(channel, MEMCTL_DONTNEED, FIRST_ADDRESS_ABOVE, PAGE_SIZE, 0);
 	tap_check(is_success(&answer) && (options.shared ? is_filled(FIRST_ADDRESS_ABOVE, PAGE_SIZE) :
-						       is_zero(FIRST_ADDRESS_ABOVE, PAGE_SIZE)),
-	      "DONTNEED of the first page at 4 GiB");
+							   is_zero(FIRST_ADDRESS_ABOVE, PAGE_SIZE)),
+		  "DONTNEED of the first page at 4 GiB");
 	tap_check(is_filled(FIRST_ADDRESS_ABOVE + PAGE_SIZE, PAGE_SIZE), "the page behind it stays");
 }
 
@@ -204,7 +204,7 @@ static void test_own_page(uint64_t code)
 	answer = request(&channel, code, page, options.unit, 0);
 	next = request(&channel, MEMCTL_INFO, 0, 0, 0);
 	tap_check(!answer.ret_value && is_info(&next), "%s over its own buffer is answered (errno %u), and so is the next request",
-	      func_name(code), (uint64_t)answer.ret_errno);
+		  func_name(code), (uint64_t)answer.ret_errno);
 }
 
 void test_buffers(void)
@@ -221,16 +221,16 @@ void test_buffers(void)
 		info = request(&channel, MEMCTL_INFO, 0, 0, 0);
 		refusal = request(&channel, ~0ull, ~0ull, ~0ull, ~0ull);
 		tap_check(is_info(&info) && is_refusal(&refusal, ERRNO_OPNOTSUPP, ~0ull) &&
-			      are_words_filled(pages, offsets[i]) &&
-			      are_words_filled(pages + offsets[i] + MEMCTL_BUFFER_SIZE,
-					       2 * PAGE_SIZE - offsets[i] - MEMCTL_BUFFER_SIZE),
-		      "a buffer %u bytes into a page is answered, bytes around it stay", offsets[i]);
+				  are_words_filled(pages, offsets[i]) &&
+				  are_words_filled(pages + offsets[i] + MEMCTL_BUFFER_SIZE,
+						   2 * PAGE_SIZE - offsets[i] - MEMCTL_BUFFER_SIZE),
+			  "a buffer %u bytes into a page is answered, bytes around it stay", offsets[i]);
 	}
 	transport(MEMCTL_TRANSPORT_RESET);
 	mmio_write64(memctl_bar, pages);
 	tap_check(transport(MEMCTL_TRANSPORT_REGISTER) == MEMCTL_TRANSPORT_ACK &&
-		      (mmio_read32(memctl_bar) & MEMCTL_CHANNEL_BIT),
-	      "REGISTER takes an address stored in one access of 8 bytes");
+			  (mmio_read32(memctl_bar) & MEMCTL_CHANNEL_BIT),
+		  "REGISTER takes an address stored in one access of 8 bytes");
 	for (uint64_t code = MEMCTL_DONTNEED; code < MEMCTL_FUNC_CODES; code++)
 		test_own_page(code);
 }

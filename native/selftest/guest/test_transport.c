@@ -63,7 +63,7 @@ void test_transport(void)
 			mmio_write64(memctl_bar, buffer);
 			answer = transport(rows[row].command);
 			tap_check(answer == expected && observe(&channel) == after, "%s in %s leads to %s", rows[row].name,
-			      state_names[state], state_names[after]);
+				  state_names[state], state_names[after]);
 		}
 	}
 	/* READY is what observe() itself uses, so it stands apart: Ready shows in a channel that answers. */
@@ -74,16 +74,16 @@ void test_transport(void)
 		if (legal)
 			register_buffer(buffer, &channel);
 		tap_check(transport(MEMCTL_TRANSPORT_READY) == (legal ? MEMCTL_TRANSPORT_ACK : MEMCTL_TRANSPORT_ERROR) &&
-			      observe(&channel) == (legal ? READY : DISCONNECTED),
-		      "READY in %s leads to %s", state_names[state], legal ? "Ready" : "Disconnected");
+				  observe(&channel) == (legal ? READY : DISCONNECTED),
+			  "READY in %s leads to %s", state_names[state], legal ? "Ready" : "Disconnected");
 	}
 	for (enum state state = 0; state < STATES; state++) {
 		struct channel channel = enter(state);
 		uint32_t before = mmio_read32(memctl_bar + MEMCTL_COMMAND);
 
 		tap_check(transport(0) == before && transport(0x12345678) == before && transport(~0u) == before &&
-			      observe(&channel) == state,
-		      "commands that are none change nothing in %s", state_names[state]);
+				  observe(&channel) == state,
+			  "commands that are none change nothing in %s", state_names[state]);
 	}
 	transport(MEMCTL_TRANSPORT_DISCONNECT);
 	tap_check(transport(MEMCTL_TRANSPORT_RESET) == MEMCTL_TRANSPORT_ACK, "RESET leads out of Disconnected again");

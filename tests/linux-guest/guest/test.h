@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * In-guest tests of memctl. Results go to standard output as TAP lines
- * without numbers; questions to the host go the same way (watch-guest.c).
+ * In-guest tests of memctl. Results go to standard output as TAP; questions to
+ * the host go the same way (watch-guest.c).
  */
 #ifndef TEST_H
 #define TEST_H
@@ -11,20 +11,13 @@
 #include <stdint.h>
 
 #include "protocol.h"
+#include "tap.h"
 
 #define PAGE 4096UL
 #define HUGE_PAGE (2UL << 20)
 #define SMALL_PER_HUGE (HUGE_PAGE / PAGE)
 
-/* --- console.c: results, and the host at the other end of the console --- */
-
-/* Prints "ok - ..." or "not ok - ...", returns condition. */
-bool check(bool condition, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-void skip(const char *what, const char *why);
-/* A fault in the test's own footing: says so and exits with 1. */
-void fail(const char *format, ...)
-	__attribute__((format(printf, 1, 2), noreturn));
+/* --- console.c: the host at the other end of the console --- */
 
 /* Sends "@host QUERY" and returns the host's answer, valid until the next. */
 const char *ask_host(const char *format, ...)
