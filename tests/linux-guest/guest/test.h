@@ -123,6 +123,7 @@ int other_change(const struct view *before, const struct view *after, int first,
 int test_codes(void);
 int test_errors(void);
 int test_huge_page(void);
+int test_gigantic(void);
 int test_access(void);
 int test_tool(void);
 int test_examples(void);
