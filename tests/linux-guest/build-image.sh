@@ -7,44 +7,20 @@
 # busybox, the modules, the memctl command and the in-guest tests, into
 # out/linux-guest/: vmlinuz-KERNEL and initramfs-KERNEL.img, and kexec-KERNEL.img,
 # an initramfs that holds these two besides. Beside them watch-guest, which runs
-# on the host, broken.so, a broken device, and outer.img, the initramfs of the
-# emulated host (outer-host.sh). Kernels come from packages.sh.
+# on the host, and broken.so, a broken device.
 set -euo pipefail
 
-here=$(cd "$(dirname "$0")" && pwd)
-repository=$(cd "$here/../.." && pwd)
-cache=$repository/.cache/linux-guest
+here=$(cd "$(dirname "$0")" && pwd -P)
+repository=$(cd "$here/../.." && pwd -P)
+# shellcheck source=tests/host/debian.sh
+. "$repository/tests/host/debian.sh"
 out=$repository/out/linux-guest
-busybox=$cache/busybox/bin/busybox
+# Where make builds: kbuild takes no path with a space.
+make_out=$out
+if [[ ! $out =~ ^[A-Za-z0-9/._+-]+$ ]]; then
+	make_out=$(memctl_cache "$repository")/guest-$(echo "$out" | sha256sum | cut -c 1-12)
+fi
 c_flags=(-std=gnu11 -O2 -Wall -Wextra -Werror)
-
-# What Debian's kernel has as modules, in the order of their needs.
-outer_modules=(
-	drivers/virtio/virtio drivers/virtio/virtio_ring
-	drivers/virtio/virtio_pci_legacy_dev drivers/virtio/virtio_pci_modern_dev
-	drivers/virtio/virtio_pci net/9p/9pnet net/9p/9pnet_virtio
-	fs/netfs/netfs fs/fscache/fscache fs/9p/9p
-	virt/lib/irqbypass drivers/crypto/ccp/ccp arch/x86/kvm/kvm arch/x86/kvm/kvm-amd
-	mm/zsmalloc drivers/block/zram/zram
-)
-
-# need PROGRAM PACKAGE ...: installs what is missing as root, else names it.
-need() {
-	local missing=()
-	while [ $# -gt 0 ]; do
-		command -v "$1" > /dev/null || missing+=("$2")
-		shift 2
-	done
-	[ -e /usr/include/x86_64-linux-gnu/sys/types.h ] || missing+=(libc6-dev)
-	[ ${#missing[@]} -eq 0 ] && return
-	if [ "$(id -u)" != 0 ]; then
-		echo "build-image.sh: missing packages: ${missing[*]}" >&2
-		exit 1
-	fi
-	apt-get -qq -o DPkg::Lock::Timeout=600 update
-	DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 \
-		install -y --no-install-recommends "${missing[@]}" > /dev/null
-}
 
 # pack FOLDER IMAGE
 pack() {
@@ -56,7 +32,7 @@ pack() {
 build_guest_side() {
 	local headers=$1
 	shift
-	make -s -C "$repository/native/guest" KDIR="$headers" OUT="$out/guest" CC=gcc \
+	make -s -C "$repository/native/guest" KDIR="$headers" OUT="$make_out/guest" CC=gcc \
 		CONFIG_DEBUG_INFO_BTF_MODULES= "$@" > /dev/null
 }
 
@@ -68,13 +44,14 @@ build_test_modules() {
 }
 
 build_guest() {
-	local kernel=$1 headers work root
-	headers=$(echo "$cache/$kernel"/usr/src/linux-headers-*-amd64)
-	work=$out/$kernel root=$out/$kernel/root
-	mkdir -p "$work"
-	cp "$cache/$kernel"/boot/vmlinuz-* "$out/vmlinuz-$kernel"
+	local kernel=$1 unpacked headers work root modules
+	unpacked=$("$repository/tests/host/fetch.sh" "$kernel")
+	headers=$(echo "$unpacked"/usr/src/linux-headers-*-amd64)
+	work=$out/$kernel root=$out/$kernel/root modules=$make_out/$kernel
+	mkdir -p "$work" "$modules"
+	cp "$unpacked"/boot/vmlinuz-* "$out/vmlinuz-$kernel"
 	build_guest_side "$headers" modules
-	build_test_modules "$headers" "$work/kernel"
+	build_test_modules "$headers" "$modules/kernel"
 
 	rm -rf "$root"
 	mkdir -p "$root/bin" "$root/lib/modules"
@@ -82,10 +59,10 @@ build_guest() {
 	ln -s busybox "$root/bin/sh"
 	cp "$here/init" "$root/init"
 	cp "$here"/guest/*.sh "$root/lib/"
-	cp "$out/guest/modules/$(basename "$cache/$kernel"/lib/modules/*)"/*.ko \
-		"$work"/kernel/*.ko "$root/lib/modules/"
+	cp "$make_out/guest/modules/$(basename "$unpacked"/lib/modules/*)"/*.ko \
+		"$modules"/kernel/*.ko "$root/lib/modules/"
 	strip --strip-debug "$root"/lib/modules/*.ko
-	cp "$out/guest-test" "$out/guest/bin/memctl" "$out"/guest/tests/* "$root/bin/"
+	cp "$out/guest-test" "$make_out/guest/bin/memctl" "$make_out"/guest/tests/* "$root/bin/"
 	pack "$root" "$out/initramfs-$kernel.img"
 
 	rm -rf "$work/next"
@@ -96,29 +73,14 @@ build_guest() {
 	cat "$out/initramfs-$kernel.img" "$work/next.img" > "$out/kexec-$kernel.img"
 }
 
-build_outer() {
-	local root=$out/outer module number=100
-	rm -rf "$root"
-	mkdir -p "$root"/{bin,dev,proc,sys,modules,newroot}
-	cp "$busybox" "$root/bin/"
-	ln -s busybox "$root/bin/sh"
-	cp "$here/outer-init" "$root/init"
-	for module in "${outer_modules[@]}"; do
-		cp "$cache/6.1"/lib/modules/*/kernel/"$module.ko" \
-			"$root/modules/$number-${module##*/}.ko"
-		number=$((number + 1))
-	done
-	pack "$root" "$out/outer.img"
-}
-
-need gcc gcc strip binutils make make
-"$here/packages.sh"
+need_programs gcc gcc strip binutils make make /usr/include/x86_64-linux-gnu/sys/types.h libc6-dev
+busybox=$("$repository/tests/host/fetch.sh" busybox)/bin/busybox
 mkdir -p "$out"
 gcc "${c_flags[@]}" -o "$out/watch-guest" "$here"/host/*.c
 gcc "${c_flags[@]}" -shared -fPIC -I "$repository/native/include" -o "$out/broken.so" "$here/broken/plugin.c"
-gcc "${c_flags[@]}" -static -pthread -o "$out/guest-test" -I "$repository/native/tap" "$repository/native/tap/tap.c" "$here"/guest/*.c
-build_guest_side "$(echo "$cache"/6.1/usr/src/linux-headers-*-amd64)" tools tests
-build_outer
+gcc "${c_flags[@]}" -static -pthread -o "$out/guest-test" -I "$repository/native/tap" \
+	"$repository/native/tap/tap.c" "$here"/guest/*.c
+build_guest_side "$(echo "$("$repository/tests/host/fetch.sh" 6.1)"/usr/src/linux-headers-*-amd64)" tools tests
 [ $# -gt 0 ] || set -- 6.1 newer
 for kernel; do
 	build_guest "$kernel"

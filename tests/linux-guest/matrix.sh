@@ -1,17 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# matrix.sh MATRIX [LANE]...: runs the guests that MATRIX lists (see matrix.txt),
-# those of all lanes or of the named ones, on this machine's /dev/kvm and prints their TAP lines, without numbers and mixed as
-# they come. What else guests and VMM say goes to a file for each in LOGS, a
-# folder named in the environment.
+# matrix.sh MATRIX HOST LOGS: runs the guests of that host that MATRIX lists (see
+# matrix.txt) on this machine's /dev/kvm. Prints "begin GUEST" before the TAP of
+# each and "end GUEST STATUS" after it. What else guest and VMM say goes to a
+# file for each in LOGS.
 set -euo pipefail
 
-here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source=tests/linux-guest/kvm.sh
-. "$here/kvm.sh"
-matrix=$1
-shift
+here=$(cd "$(dirname "$0")" && pwd -P)
+# shellcheck source=tests/linux-guest/vmm.sh
+. "$here/vmm.sh"
+matrix=$1 host=$2 logs=$3
 huge_page_mib=2
 
 vmm_memory() { # BACKING MIB
@@ -23,13 +22,15 @@ vmm_memory() { # BACKING MIB
 }
 
 run_guest() { # KERNEL VCPUS BACKING MIB SECONDS TESTS
-	local label="Linux $1, $2 vCPU, $3" socket=$sockets/$1-$2-$3
-	eval "$IMAGES/watch-guest -l '$label' -t $5 -a $socket -- \
-		$(vmm_command "$1" "$6" "$2" "$(vmm_memory "$3" "$4")" --api-socket "path=$socket")" \
-		2> "$LOGS/$1-$2-$3.log"
+	local name=$host-$1-$2-$3 status=0
+	vmm_command "$1" "$6" "$2" "$(vmm_memory "$3" "$4")" --api-socket "path=$sockets/$name"
+	echo "begin $name"
+	"$IMAGES/watch-guest" -l "Linux $1, $2 vCPU, $3" -t "$5" -a "$sockets/$name" -- "${command[@]}" \
+		2> "$logs/$name.log" || status=$?
+	echo "end $name $status"
 }
 
-# Enough free huge pages, or a line that says that there are none.
+# Enough free huge pages, if this host can have them.
 have_huge_pages() { # MIB
 	local wanted=$(($1 / huge_page_mib)) total free
 	free=$(awk '$1 == "HugePages_Free:" { print $2 }' /proc/meminfo)
@@ -41,28 +42,21 @@ have_huge_pages() { # MIB
 	[ "$free" -ge "$wanted" ]
 }
 
-run_lane() {
-	local lane kernel vcpus backing mib seconds tests
-	while read -r lane kernel vcpus backing mib seconds tests; do
-		[ "$lane" = "$1" ] || continue
-		if [ "$backing" = hugetlb ] && ! have_huge_pages "$mib"; then
-			echo "ok - Linux $kernel, $vcpus vCPU, hugetlb # SKIP this host has no $mib MiB of huge pages"
-			continue
-		fi
-		run_guest "$kernel" "$vcpus" "$backing" "$mib" "$seconds" "$tests" || true
-	done < "$matrix"
-}
-
-mkdir -p "$LOGS"
+mkdir -p "$logs"
 sockets=$(mktemp -d)
-trap 'rm -rf "$sockets"' EXIT
 reserved=$(cat /proc/sys/vm/nr_hugepages)
-# shellcheck disable=SC2046 # words
-[ $# -gt 0 ] || set -- $(lanes "$matrix")
-for lane; do
-	run_lane "$lane" &
-done
-wait
-if [ "$(cat /proc/sys/vm/nr_hugepages)" != "$reserved" ]; then
-	echo "$reserved" > /proc/sys/vm/nr_hugepages
-fi
+clean_up() {
+	rm -rf "$sockets"
+	[ "$(cat /proc/sys/vm/nr_hugepages)" = "$reserved" ] || echo "$reserved" > /proc/sys/vm/nr_hugepages
+}
+trap clean_up EXIT
+while read -r of kernel vcpus backing mib seconds tests; do
+	[ "$of" = "$host" ] || continue
+	if [ "$backing" = hugetlb ] && ! have_huge_pages "$mib"; then
+		printf '%s\n' "begin $host-$kernel-$vcpus-$backing" \
+			"1..0 # SKIP this host has no $mib MiB of huge pages" \
+			"end $host-$kernel-$vcpus-$backing 0"
+		continue
+	fi
+	run_guest "$kernel" "$vcpus" "$backing" "$mib" "$seconds" "$tests" < /dev/null
+done < "$matrix"

@@ -2,20 +2,19 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # shell.sh [6.1|newer]: boots the test guest with a shell on this terminal and
-# the module loaded, ready to try the memctl command. Takes the same way to a
-# KVM as run.sh. VMM, PLUGIN and VMM_FLAGS as there.
+# the module loaded, ready to try the memctl command, where a KVM boots Linux
+# (../host). VMM, PLUGIN and VMM_FLAGS as for run.sh.
 set -euo pipefail
 
-here=$(cd "$(dirname "$0")" && pwd)
-# shellcheck source=tests/linux-guest/kvm.sh
-. "$here/kvm.sh"
+here=$(cd "$(dirname "$0")" && pwd -P)
+# shellcheck source=tests/linux-guest/vmm.sh
+. "$here/vmm.sh"
 kernel=${1:-6.1}
+limit_seconds=86400
 
-"$here/build-image.sh" "$kernel" 6.1
-command=$(vmm_command "$kernel" shell 2 size=512M)
-if runs_linux; then
-	eval "exec $command"
-fi
-need_qemu
-echo "In an emulated host; the guest takes about 15 s to boot."
-exec "$here/outer-host.sh" -t 86400 "stty raw -echo; exec $command"
+"$here/build-image.sh" "$kernel"
+vmm_command "$kernel" shell 2 size=512M
+echo "The guest takes up to half a minute to boot where it is emulated."
+# shellcheck disable=SC2016 # the inner shell expands it
+exec "$here/../host/with-kvm.sh" -t "$limit_seconds" linux -- \
+	bash -c 'stty raw -echo; "$@"; status=$?; stty sane; exit $status' shell "${command[@]}"
