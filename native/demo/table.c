@@ -98,7 +98,7 @@ static const char *pageout_remark(const struct step *step)
 		return after->swapped > before->swapped ? "moved to swap" : "left the VMM's page tables, the file keeps it";
 	if (!host_has_swap())
 		return "not visible here: the host has no swap";
-	return "advice, and the kernel kept the pages";
+	return "advice: the kernel keeps pages in use";
 }
 
 static const char *unmergeable_remark(const struct step *step)

@@ -20,7 +20,7 @@ image=$folder/$source-$(sha256sum < "$here/kernel.config" | cut -c 1-12)
 unused=(
 	'*/Documentation/*.rst' '*/Documentation/*.yaml' '*/Documentation/*.txt'
 	'*.dts' '*.dtsi' '*/tools/testing/*' '*/tools/perf/*'
-	'*/drivers/gpu/*.[ch]' '*/drivers/net/*.[ch]' '*/drivers/media/*.[ch]'
+	'*/drivers/gpu/*.[ch]' '*/drivers/net/*/*.[ch]' '*/drivers/media/*.[ch]'
 	'*/drivers/staging/*.[ch]' '*/sound/*.[ch]'
 )
 

@@ -115,8 +115,6 @@ void snapshot_take(struct snapshot *snapshot, pid_t pid)
 		if (parse_header(snapshot, line) || !snapshot->count)
 			continue;
 		mapping = &snapshot->mappings[snapshot->count - 1];
-		if (sscanf(line, "Locked: %" SCNu64, &mapping->locked_kib) == 1)
-			continue;
 		if (sscanf(line, "LazyFree: %" SCNu64, &mapping->lazy_free_kib) == 1)
 			continue;
 		if (sscanf(line, "AnonHugePages: %" SCNu64, &mapping->transparent_kib) == 1)
@@ -191,7 +189,6 @@ static void add_mapping(struct view *view, const struct mapping *mapping, uint64
 			struct pages pages)
 {
 	uint64_t kib = (end - start) / 1024;
-	bool is_inside = mapping->start == start && mapping->end == end;
 
 	if (!view->mapped) {
 		memcpy(view->protection, mapping->protection, sizeof(mapping->protection));
@@ -205,7 +202,7 @@ static void add_mapping(struct view *view, const struct mapping *mapping, uint64
 	view->lazy_free += mapping->lazy_free_kib;
 	view->transparent += mapping->transparent_kib;
 	if (mapping->locked) {
-		view->locked += is_inside ? mapping->locked_kib : pages.present_kib;
+		view->locked += pages.present_kib;
 		view->lock_flag += kib;
 	}
 	view->no_dump += mapping->no_dump ? kib : 0;

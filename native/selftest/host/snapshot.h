@@ -18,7 +18,6 @@ struct mapping {
 	bool no_dump;	    /* dd */
 	bool mergeable;	    /* mg */
 	unsigned long file; /* inode of the file behind it; 0: none */
-	uint64_t locked_kib; /* the Locked line */
 	uint64_t lazy_free_kib;
 	uint64_t transparent_kib; /* the AnonHugePages line */
 	char name[NAME_SIZE];
@@ -35,7 +34,8 @@ struct view {
 	uint64_t mapped;
 	uint64_t resident; /* present in the page tables */
 	uint64_t swapped;  /* anonymous memory that is in swap */
-	uint64_t locked;   /* the Locked line of mappings inside the range, what is present of those that reach out of it */
+	/* Present in mappings with VmFlags lo. The Locked line is no measure: of a page that KSM shares it counts a share. */
+	uint64_t locked;
 	uint64_t lock_flag; /* mappings with VmFlags lo, resident or not */
 	uint64_t no_dump;
 	uint64_t mergeable;
