@@ -15,8 +15,8 @@ memctl demo: what a guest can ask of the memory behind it, and what the host's k
   2. The guest makes 20 requests, each for a range of its own memory: free it, lock it, protect it, name it.
   3. Before and after each, this program reads what the kernel reports of that range of the VMM (/proc/PID/smaps and
      pagemap), checks it, and checks that nothing around the range changed.
-  Once with private guest RAM and once with shared. It takes about 5 seconds, about one minute where no usable /dev/kvm is
-  and the host is emulated. Where an effect can't be seen on this host, the row says why.
+  Once with private guest RAM and once with shared. It takes about 5 seconds, and about one minute on a machine without a
+  usable /dev/kvm, where the host is emulated. Where an effect can't be seen on this host, the row says why.
 
 TEXT
 # Paths without a space, as make needs them.

@@ -9,7 +9,7 @@
 
 #include "host.h"
 
-#define COLUMNS "%-4s %-23s  %-10s  %-42s  %-12s  %s\n"
+#define COLUMNS "%-4s %-23s  %-10s  %-41s  %-12s  %s\n"
 
 static const char *answer_text(const struct step *step)
 {
@@ -95,24 +95,24 @@ static const char *pageout_remark(const struct step *step)
 	const struct view *before = &step->before.range, *after = &step->after.range;
 
 	if (after->resident < before->resident)
-		return after->swapped > before->swapped ? "moved to swap" : "left the VMM's page tables, the file keeps it";
+		return after->swapped > before->swapped ? "moved to swap" : "the file keeps it: nothing is freed";
 	if (!host_has_swap())
-		return "not visible here: the host has no swap";
+		return "not visible: a host without swap";
 	return "advice: the kernel keeps pages in use";
 }
 
 static const char *unmergeable_remark(const struct step *step)
 {
 	if (!host_has_ksm())
-		return "not visible here: the kernel has no KSM";
-	return step->before.range.mergeable ? "KSM shares these pages with nobody" : "KSM never shares such memory anyway";
+		return "not visible: a kernel without KSM";
+	return step->before.range.mergeable ? "KSM shares these pages with nobody" : "KSM shares only private memory";
 }
 
 static const char *name_remark(const struct step *step)
 {
 	if (step->reference_errno)
-		return "not visible here: the kernel names no memory";
-	return step->arg ? "the guest gave the number 7" : "number 0 takes the name away";
+		return "not visible: a kernel without names";
+	return step->arg ? "the guest gave the number 7" : "0 takes the name away";
 }
 
 /* What a reader would otherwise wonder about. */
@@ -121,22 +121,22 @@ static const char *remark(const struct step *step)
 	bool shared = is_shared(step->backing);
 
 	if (is_refused_by_device(step))
-		return "refused by the device, nothing touched";
+		return "refused by the device";
 	switch (step->func_code) {
 	case FUNC_INFO:
-		return "version and page size, for the driver";
+		return "version and page size";
 	case FUNC_DONTNEED:
-		return shared ? "left the VMM's page tables, the file keeps it" : "freed at once";
+		return shared ? "the file keeps it: nothing is freed" : "freed at once";
 	case FUNC_REMOVE:
-		return shared ? "freed at once: a hole in the file" : "for shared memory; the kernel refuses it here";
+		return shared ? "freed at once: a hole in the file" : "for shared memory only";
 	case FUNC_FREE:
-		return shared ? "for private memory; the kernel refuses it here" : "freed when the host needs memory";
+		return shared ? "for private memory only" : "freed when the host needs memory";
 	case FUNC_PAGEOUT:
 		return pageout_remark(step);
 	case FUNC_UNMERGEABLE:
 		return unmergeable_remark(step);
 	case FUNC_DONTDUMP:
-		return "a core dump of the VMM leaves it out";
+		return "left out of a core dump of the VMM";
 	case FUNC_MLOCK:
 		return strcmp(step->memory, "untouched") ? "never swapped out" : "brought in, never swapped out";
 	case FUNC_MUNLOCK:
@@ -146,7 +146,7 @@ static const char *remark(const struct step *step)
 	case FUNC_MPROTECT_R:
 		return "read-only";
 	case FUNC_MPROTECT_W:
-		return "write-only, as far as the processor can";
+		return "write-only";
 	case FUNC_MPROTECT_RW:
 		return "as before, with the same bytes";
 	case FUNC_SET_VMA_ANON_NAME:

@@ -128,7 +128,7 @@ static void run_step(const struct channel *channel, const struct step *step, con
 static void run_bulk(const struct channel *channel)
 {
 	const struct step step = {
-		.label = "bulk",
+		.label = options.shared ? "REMOVE-64-MiB" : "DONTNEED-64-MiB",
 		.code = options.shared ? MEMCTL_REMOVE : MEMCTL_DONTNEED,
 	};
 	struct area area = new_area(BULK_BYTES, options.unit);

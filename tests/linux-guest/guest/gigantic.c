@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A huge page of 1 GiB that stays whole in this guest while the host frees it,
- * as a whole and in parts, again and again. The guest needs a whole aligned GiB
- * and on its command line
- * `hugepagesz=1G hugepages=1 default_hugepagesz=1G nokaslr`.
+ * as a whole and in parts, again and again. The guest takes it at boot, see
+ * guest-cmdline.sh.
  */
 #include "test.h"
 
