@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tests with a running VMM. Each prints its TAP lines. */
+/* The groups of tests, all but the first with a running VMM. Each prints its TAP lines. */
 #ifndef CHECKS_H
 #define CHECKS_H
 
 #include "vmm_process.h"
+
+/* What the judge of the effects lets pass and what it sees. */
+void check_judge(void);
 
 /* The guest's own tests, and the host's look at each function. */
 void check_guest(const struct vmm_paths *paths, enum backing backing, unsigned int cpus);
