@@ -70,19 +70,31 @@ struct usage host_usage(void)
 	return usage;
 }
 
-static uint64_t end_of_ram(void)
+/* Gaps in RAM that are smaller are the firmware's, in one mapping of the host. */
+#define HOLE (256UL << 20)
+
+/* The end of the RAM around gpa; start gets its beginning. */
+static uint64_t end_of_ram(uint64_t gpa, uint64_t *start)
 {
-	uint64_t start, end, last = 0;
+	uint64_t first, last, end = 0;
 	char line[128];
 	FILE *iomem = fopen("/proc/iomem", "r");
 
-	while (iomem && fgets(line, sizeof(line), iomem))
-		if (line[0] != ' ' && strstr(line, "System RAM") &&
-		    sscanf(line, "%lx-%lx", &start, &end) == 2)
-			last = end + 1;
+	*start = 0;
+	while (iomem && fgets(line, sizeof(line), iomem)) {
+		if (line[0] == ' ' || !strstr(line, "System RAM") ||
+		    sscanf(line, "%lx-%lx", &first, &last) != 2)
+			continue;
+		if (first - end >= HOLE) {
+			if (gpa < end)
+				break;
+			*start = first;
+		}
+		end = last + 1;
+	}
 	if (iomem)
 		fclose(iomem);
-	return last;
+	return end;
 }
 
 static enum backing parse_backing(const char *name)
@@ -103,6 +115,7 @@ void meet_host(void)
 	uint8_t *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
 	char hex[65] = "";
+	uint64_t start;
 	int names[3] = { -1, -1, -1 }, i, swap = 0;
 
 	open_console();
@@ -110,8 +123,8 @@ void meet_host(void)
 		tap_bail_out("no page for a signature");
 	for (i = 0; i < 32; i++)
 		sprintf(hex + 2 * i, "%02x", page[i]);
-	ram_end = end_of_ram();
-	if (strcmp(ask_host("locate %lx %lx %s", guest_physical(page), ram_end, hex), "1"))
+	ram_end = end_of_ram(guest_physical(page), &start);
+	if (strcmp(ask_host("locate %lx %lx %lx %s", guest_physical(page), start, ram_end, hex), "1"))
 		tap_bail_out("the host does not find this guest's memory in the VMM");
 	backing = parse_backing(ask_host("backing"));
 	host_unit = backing >= HUGETLB_PRIVATE ? HUGE_PAGE : PAGE;

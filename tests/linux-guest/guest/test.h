@@ -37,7 +37,7 @@ enum backing { PRIVATE, SHARED, HUGETLB_PRIVATE, HUGETLB_SHARED, BACKINGS };
 
 /* Set by meet_host(). */
 extern enum backing backing;
-extern uint64_t ram_end;	/* first guest-physical byte past RAM */
+extern uint64_t ram_end;	/* first guest-physical byte past the RAM that the host looks at */
 extern uint64_t host_unit;	/* bytes of a host page behind RAM */
 extern int host_name_error;	/* the host kernel's answer to a name on such memory */
 extern bool host_has_swap;

@@ -9,7 +9,7 @@
  * to standard output with LABEL in front of their description, and a plan after
  * the last; everything else that it says goes to standard error.
  *
- *   @host locate GPA END SIGNATURE          @1
+ *   @host locate GPA START END SIGNATURE    @1
  *   @host pages GPA LENGTH UNIT             @100*p 1*. 411*p
  *   @host attributes GPA LENGTH UNIT        @512*rw-p
  *   @host name GPA                          @-
@@ -65,13 +65,13 @@ static int answer_query(struct session *s, const char *query, char *out, size_t 
 {
 	char what[16] = "", hex[2 * SIGNATURE_BYTES + 1] = "", device[16], counter[40];
 	uint8_t signature[SIGNATURE_BYTES];
-	uint64_t gpa = 0, length = 0, unit = 0;
+	uint64_t gpa = 0, start, end, length = 0, unit = 0;
 
-	if (sscanf(query, "locate %lx %lx %64s", &gpa, &length, hex) == 3) {
+	if (sscanf(query, "locate %lx %lx %lx %64s", &gpa, &start, &end, hex) == 4) {
 		if (!parse_signature(hex, signature))
 			return -1;
 		snprintf(out, size, "%d",
-			 probe_locate(&s->ram, s->vmm, gpa, length, signature));
+			 probe_locate(&s->ram, s->vmm, gpa, start, end, signature));
 		return 0;
 	}
 	if (sscanf(query, "counter %15s %39s", device, counter) == 2)
