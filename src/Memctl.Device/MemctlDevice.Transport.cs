@@ -4,10 +4,10 @@ using Memctl.Device.State;
 
 namespace Memctl.Device;
 
-/// <content>The transport state machine: what RESET, REGISTER, READY and DISCONNECT do.</content>
+/// <content>The transport state machine: what RESET, REGISTER, READY and DISCONNECT do (protocol, "Transport commands").</content>
 public sealed partial class MemctlDevice
 {
-    /// <summary>Carries out a transport command. What it answers is read from the command register: see <see cref="MmioRead"/>.</summary>
+    /// <summary>Carries out a transport command. Its answer is read from the command register: see <see cref="MmioRead"/>.</summary>
     /// <returns>False if the value is no transport command.</returns>
     private bool Transport(uint value)
     {
@@ -18,7 +18,7 @@ public sealed partial class MemctlDevice
         }
 
         string? refusal;
-        lock (_control)
+        lock (_transportLock)
         {
             refusal = command switch
             {
@@ -38,7 +38,7 @@ public sealed partial class MemctlDevice
         Interlocked.Increment(ref _refusedCommands);
         if (MayLog())
         {
-            DeviceLog.CommandRefused(_logger, command.ToString(), refusal);
+            GuestRecords.Write(_logger, new CommandRefusedRecord(command.ToString(), refusal));
         }
 
         return true;
@@ -46,7 +46,7 @@ public sealed partial class MemctlDevice
 
     private string? StartRegistering()
     {
-        _channels.Disconnect();
+        ForgetChannels();
         _transport = TransportState.Registering;
         return null;
     }
@@ -64,9 +64,9 @@ public sealed partial class MemctlDevice
             return Disconnect("the buffer is not in guest RAM");
         }
 
-        if (_attributes.IsClosed(buffer, buffer + Protocol.Request.Size))
+        if (_attributes.IsProtected(buffer, buffer + Protocol.Request.Size))
         {
-            return Disconnect("the buffer is in a page that the guest has closed");
+            return Disconnect("the buffer is in a page that the guest has protected");
         }
 
         if (!_channels.TryAdd(buffer))
@@ -85,15 +85,33 @@ public sealed partial class MemctlDevice
             return Disconnect("the device is not registering channels");
         }
 
-        _channels.Connect();
+        OpenChannels();
         _transport = TransportState.Ready;
         return null;
     }
 
     private string? Disconnect(string? refusal)
     {
-        _channels.Disconnect();
+        ForgetChannels();
         _transport = TransportState.Disconnected;
         return refusal;
+    }
+
+    /// <summary>Lets the guest make requests, with its buffers looked up before any of its memory can go away.</summary>
+    private void OpenChannels()
+    {
+        lock (_control)
+        {
+            _channels.Connect();
+            _channels.LocateBuffers(_memory, 0, ulong.MaxValue);
+        }
+    }
+
+    /// <summary>Takes the channels away. When it returns, nothing writes to their buffers any more.</summary>
+    private void ForgetChannels()
+    {
+        _channels.Disconnect();
+        _attributes.WaitForChange();
+        _channels.Forget();
     }
 }

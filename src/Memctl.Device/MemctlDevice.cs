@@ -6,35 +6,47 @@ using Memctl.Device.Logging;
 using Memctl.Device.Memory;
 using Memctl.Device.Options;
 using Memctl.Device.Protocol;
+using Memctl.Device.Requests;
 using Memctl.Device.State;
 using Microsoft.Extensions.Logging;
 
 namespace Memctl.Device;
 
 /// <summary>
-/// The memctl device: register block, transport state machine, and the way of a request. The VMM calls it from any thread.
+/// The memctl device: register block, transport state machine, and the path of a request. The VMM calls it from any thread.
 /// </summary>
 /// <remarks>
-/// <para>A guest's requests run at once and share no lock (<see cref="RequestProcessor"/>). Everything else (transport commands,
-/// memory, save and restore) is the control path: one at a time under one lock, which no request takes.</para>
-/// <para>What the control path takes away from requests, it first unpublishes and then waits for the requests in
-/// progress (<see cref="ChannelTable.WaitForRequests"/>): so RESET is answered only when nothing writes to an old
-/// buffer any more, and a region is quiet when <see cref="UnregisterMemory"/> returns.</para>
+/// <para>A guest's requests run at once and share no lock (<see cref="RequestProcessor"/>), but for changes of attributes
+/// (<see cref="GuestAttributes"/>). Transport commands are one at a time under one lock, calls of the VMM under another; where both
+/// are needed, the transport lock is taken first. Statistics take none.</para>
+/// <para>What is taken away from requests is first unpublished; then <see cref="ChannelTable.Synchronize"/> waits for the requests in
+/// progress. So RESET is answered only when nothing writes to an old buffer any more, and a region is quiescent when
+/// <see cref="UnregisterMemory"/> returns.</para>
 /// </remarks>
 public sealed partial class MemctlDevice
 {
-    private readonly Lock _control = new();
+    // Configuration.
     private readonly DeviceOptions _options;
     private readonly ulong _pageSize;
-    private readonly ILogger _logger;
-    private readonly GuestLogLimit _logLimit;
+
+    // Guest-visible state, guarded by _transportLock; what MmioRead returns is read without it.
+    private readonly Lock _transportLock = new();
+    private volatile TransportState _transport;
+    private ulong _payload;
+
+    // Runtime. _control serialises changes of memory and switches.
+    private readonly Lock _control = new();
     private readonly GuestMemory _memory;
     private readonly GuestAttributes _attributes;
     private readonly ChannelTable _channels;
+    private readonly RequestSwitches _switches = new();
+    private readonly RequestRules _rules;
     private readonly RequestProcessor _requests;
+    private readonly IDirtyLog? _dirtyLog;
 
-    private volatile TransportState _transport;
-    private ulong _payload;
+    // Monitoring.
+    private readonly ILogger _logger;
+    private readonly GuestLogLimit _logLimit;
     private ulong _ignoredAccesses;
     private ulong _unansweredRequests;
     private ulong _refusedCommands;
@@ -44,24 +56,34 @@ public sealed partial class MemctlDevice
     /// <param name="pageSize">The host's page size in bytes.</param>
     /// <param name="calls">The kernel.</param>
     /// <param name="copy">Reaches the guest's pages.</param>
-    /// <param name="dirtyLog">Told of changes while dirty logging is on; null if the VMM never switches it on.</param>
+    /// <param name="dirtyLog">Notified of changes while dirty logging is on; null if the VMM never switches it on.</param>
     /// <param name="logger">Takes log records; called with no lock held, from any thread. It must not throw.</param>
-    /// <param name="clock">Tells the time to the limit on log records.</param>
+    /// <param name="clock">The time, for limits on log records, lists and PAGEOUT.</param>
     public MemctlDevice(
         DeviceOptions options, ulong pageSize, IHostCalls calls, IGuestCopy copy, IDirtyLog? dirtyLog, ILogger logger, TimeProvider clock)
     {
         _options = options;
         _pageSize = pageSize;
+        _dirtyLog = dirtyLog;
         _logger = logger;
         _logLimit = new GuestLogLimit(options.MaxLogLines, clock);
         _memory = new GuestMemory(copy);
-        _attributes = new GuestAttributes(new HostMappings(calls, options.Dialect, (nuint)pageSize), options.MaxSplits, options.MaxLocked);
+        _attributes = new GuestAttributes(
+            _memory, new HostMappings(calls, options.Dialect, (nuint)pageSize), options.MaxSplits, options.MaxLocked);
         _channels = new ChannelTable(options.Channels);
-        _requests = new RequestProcessor(options, pageSize, _memory, _attributes, calls, dirtyLog);
+        _rules = new RequestRules(options, pageSize, _memory);
+        _requests = new RequestProcessor(
+            _rules,
+            new AdvicePath(options, _memory, _rules, _switches, calls, dirtyLog, clock),
+            new AttributePath(options, _rules, _attributes, _channels, clock),
+            _memory,
+            _switches,
+            dirtyLog,
+            Answer.Info(options.Dialect, pageSize));
         DeviceLog.Created(logger, options.Dialect.Name, options.Channels, options.MaxLocked, options.MaxSplits);
     }
 
-    /// <summary>A guest's read from BAR 0. Fills <paramref name="data"/> from the register block, with zeros past it.</summary>
+    /// <summary>A guest's read from BAR 0. Fills <paramref name="data"/> from the register block, with zeros past it (protocol, "Registers").</summary>
     public void MmioRead(ulong offset, Span<byte> data)
     {
         Span<byte> block = stackalloc byte[Registers.BlockSize];
@@ -78,59 +100,43 @@ public sealed partial class MemctlDevice
         }
     }
 
-    /// <summary>A guest's write to BAR 0. A request is complete when this returns.</summary>
+    /// <summary>A guest's write to BAR 0 (protocol, "Registers"). A request is complete when this returns.</summary>
     /// <returns>False if the access means nothing to the device: it was counted and has changed nothing.</returns>
     public bool MmioWrite(ulong offset, ReadOnlySpan<byte> data)
     {
-        switch (offset, data.Length)
+        if (offset == Registers.Command && data.Length == sizeof(uint))
         {
-            case (Registers.Command, sizeof(uint)):
-                uint command = BinaryPrimitives.ReadUInt32LittleEndian(data);
-                return (command & Registers.ChannelBit) != 0 ? Request(command) : Transport(command);
-            case (Registers.Payload, sizeof(ulong)):
-                return StorePayload(ulong.MaxValue, 0, BinaryPrimitives.ReadUInt64LittleEndian(data));
-            case (Registers.Payload, sizeof(uint)):
-                return StorePayload(uint.MaxValue, 0, BinaryPrimitives.ReadUInt32LittleEndian(data));
-            case (Registers.PayloadHigh, sizeof(uint)):
-                return StorePayload(uint.MaxValue, 32, BinaryPrimitives.ReadUInt32LittleEndian(data));
-            default:
-                Interlocked.Increment(ref _ignoredAccesses);
-                if (MayLog())
-                {
-                    DeviceLog.IgnoredWrite(_logger, offset, data.Length);
-                }
-
-                return false;
+            uint command = BinaryPrimitives.ReadUInt32LittleEndian(data);
+            return (command & Registers.ChannelBit) != 0 ? Request(command) : Transport(command);
         }
+
+        return WritePayload(offset, data);
     }
 
     private bool Request(uint command)
     {
         ChannelSet? connected = _channels.Connected;
         Channel? channel = connected?.Find(command);
-        if (connected is null || channel is null || !_channels.TryEnter(connected, channel, out int parity))
+        if (connected is null || channel is null || !_channels.TryReadLock(connected, channel, out int epoch))
         {
             return IgnoreChannel(command);
         }
 
-        bool answered;
-        try
+        // Records are written here, where nobody waits for this thread.
+        return _requests.Serve(channel, connected, epoch) switch
         {
-            answered = _requests.Serve(channel, connected);
-        }
-        finally
-        {
-            channel.Leave(parity);
-        }
+            RequestOutcome.Answered => true,
+            RequestOutcome.Unanswered => LeaveUnanswered(channel),
+            _ => IgnoreChannel(command),
+        };
+    }
 
-        // Records are written here, where no one waits for this thread.
-        if (!answered)
+    private bool LeaveUnanswered(Channel channel)
+    {
+        Interlocked.Increment(ref _unansweredRequests);
+        if (MayLog())
         {
-            Interlocked.Increment(ref _unansweredRequests);
-            if (MayLog())
-            {
-                DeviceLog.NotAnswered(_logger, channel.BufferAddress);
-            }
+            GuestRecords.Write(_logger, new NotAnsweredRecord(channel.BufferAddress));
         }
 
         return true;
@@ -141,15 +147,36 @@ public sealed partial class MemctlDevice
         Interlocked.Increment(ref _ignoredAccesses);
         if (MayLog())
         {
-            DeviceLog.UnknownChannel(_logger, command);
+            GuestRecords.Write(_logger, new UnknownChannelRecord(command));
         }
 
         return false;
     }
 
+    private bool WritePayload(ulong offset, ReadOnlySpan<byte> data)
+    {
+        switch (offset, data.Length)
+        {
+            case (Registers.Payload, sizeof(ulong)):
+                return StorePayload(ulong.MaxValue, 0, BinaryPrimitives.ReadUInt64LittleEndian(data));
+            case (Registers.Payload, sizeof(uint)):
+                return StorePayload(uint.MaxValue, 0, BinaryPrimitives.ReadUInt32LittleEndian(data));
+            case (Registers.PayloadHigh, sizeof(uint)):
+                return StorePayload(uint.MaxValue, 32, BinaryPrimitives.ReadUInt32LittleEndian(data));
+            default:
+                Interlocked.Increment(ref _ignoredAccesses);
+                if (MayLog())
+                {
+                    GuestRecords.Write(_logger, new IgnoredWriteRecord(offset, data.Length));
+                }
+
+                return false;
+        }
+    }
+
     private bool StorePayload(ulong mask, int shift, ulong value)
     {
-        lock (_control)
+        lock (_transportLock)
         {
             Volatile.Write(ref _payload, (_payload & ~(mask << shift)) | (value << shift));
         }
@@ -157,13 +184,13 @@ public sealed partial class MemctlDevice
         return true;
     }
 
-    /// <summary>Asks the limit, and tells what it had suppressed.</summary>
+    /// <summary>Asks the limit, and reports what it had suppressed.</summary>
     private bool MayLog()
     {
         bool may = _logLimit.TryTake(out long suppressed);
         if (suppressed > 0)
         {
-            DeviceLog.Suppressed(_logger, suppressed);
+            GuestRecords.Write(_logger, new SuppressedRecord(suppressed));
         }
 
         return may;

@@ -5,21 +5,21 @@ using Microsoft.Extensions.Logging;
 namespace Memctl.Plugin;
 
 /// <summary>
-/// The devices of this process. A handle is a slot's number and a count of devices made, never an address: whatever a caller
-/// passes is looked up and compared, nothing of it is dereferenced.
+/// The devices of this process. A handle is a slot's number and the count of devices created so far, never an address: the
+/// library looks it up and compares it, and dereferences nothing that a caller passes.
 /// </summary>
 internal static unsafe class DeviceHandles
 {
-    /// <summary>Devices in one process; a VMM has one for each virtual machine it runs, which is one.</summary>
-    internal const int MostDevices = 8;
+    /// <summary>Maximum number of devices in one process; a VMM has one for each virtual machine, and runs one.</summary>
+    internal const int MaxDevices = 8;
 
     private const int SlotBits = 8;
 
-    private static readonly OpenDevice?[] _slots = new OpenDevice?[MostDevices];
+    private static readonly OpenDevice?[] _slots = new OpenDevice?[MaxDevices];
     private static readonly Lock _gate = new();
-    private static ulong _made;
+    private static ulong _created;
 
-    /// <summary>Gives a device a handle; null if every slot is taken.</summary>
+    /// <summary>Adds a device; returns its handle, or null if every slot is taken.</summary>
     internal static memctl_device* Add(MemctlDevice device, ILoggerFactory logging)
     {
         lock (_gate)
@@ -30,7 +30,7 @@ internal static unsafe class DeviceHandles
                 return null;
             }
 
-            var handle = (nuint)((++_made << SlotBits) | (uint)slot);
+            var handle = (nuint)((++_created << SlotBits) | (uint)slot);
             Volatile.Write(ref _slots[slot], new OpenDevice(handle, device, logging));
             return (memctl_device*)handle;
         }
@@ -39,7 +39,7 @@ internal static unsafe class DeviceHandles
     /// <summary>The device of a handle, or null.</summary>
     internal static MemctlDevice? Find(memctl_device* handle) => FindOpen(handle)?.Device;
 
-    /// <summary>Makes a handle invalid; null if it was not valid. Of several callers at once, one gets the device.</summary>
+    /// <summary>Invalidates a handle. One caller gets its device; any other, and one with an invalid handle, gets null.</summary>
     internal static OpenDevice? Remove(memctl_device* handle)
     {
         lock (_gate)
@@ -57,7 +57,7 @@ internal static unsafe class DeviceHandles
     private static OpenDevice? FindOpen(memctl_device* handle)
     {
         nuint slot = (nuint)handle & ((1 << SlotBits) - 1);
-        if (slot >= MostDevices)
+        if (slot >= MaxDevices)
         {
             return null;
         }
@@ -70,5 +70,5 @@ internal static unsafe class DeviceHandles
 /// <summary>A device that has a handle.</summary>
 /// <param name="Handle">The handle's value.</param>
 /// <param name="Device">The device.</param>
-/// <param name="Logging">Where its records go; to be disposed of when the device has stopped.</param>
+/// <param name="Logging">Delivers its records; to be disposed of when the device has stopped.</param>
 internal sealed record OpenDevice(nuint Handle, MemctlDevice Device, ILoggerFactory Logging);

@@ -3,10 +3,10 @@ using Memctl.Plugin.Abi;
 
 namespace Memctl.Plugin;
 
-/// <summary>The VMM's callbacks as the device's seams: copies of guest memory, and the dirty log.</summary>
+/// <summary>The VMM's callbacks behind the device's interfaces: copies of guest memory, and the dirty log.</summary>
 /// <remarks>
-/// A copy may fault, and a fault may wait for long (memory that is fetched on demand). So the callbacks are
-/// called with the GC transition: a collection need not wait for them.
+/// A copy may fault, and a fault may take long (memory that is fetched on demand). So the callbacks run
+/// after the GC transition: a collection does not wait for them.
 /// </remarks>
 internal sealed unsafe class Host(memctl_host host) : IGuestCopy, IDirtyLog
 {
@@ -23,7 +23,7 @@ internal sealed unsafe class Host(memctl_host host) : IGuestCopy, IDirtyLog
                 return host.copy_from_guest(host.context, into, (void*)source, (nuint)destination.Length) == 0;
             }
 
-            // The caller registered this range as mapped and has chosen to answer for faults itself.
+            // The caller registered this range as mapped and handles faults itself.
             Buffer.MemoryCopy((void*)source, into, destination.Length, destination.Length);
             return true;
         }

@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Memctl.Plugin;
 
-/// <summary>The message of each thread's last failed call; what <c>last_error</c> hands out.</summary>
+/// <summary>The message of each thread's last failed call, for <c>last_error</c>.</summary>
 internal static class LastError
 {
     [ThreadStatic]
@@ -11,7 +11,7 @@ internal static class LastError
     /// <summary>Keeps a message for the calling thread.</summary>
     internal static void Set(string message) => _message = Encoding.UTF8.GetBytes(message);
 
-    /// <summary>Keeps a message that is there already, for when there may be no memory for another.</summary>
+    /// <summary>Keeps a message that exists already, for when there may be no memory for another.</summary>
     internal static void Set(byte[] message) => _message = message;
 
     /// <summary>Copies the message, terminated, as far as it fits.</summary>

@@ -1,22 +1,23 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Memctl.Plugin.Abi;
 
 namespace Memctl.Plugin;
 
-/// <summary>The exports that vCPU threads call. What each promises stands in native/include/memctl_plugin.h.</summary>
+/// <summary>The exports that vCPU threads call. native/include/memctl_plugin.h is their contract.</summary>
 [SuppressMessage("Design", "CA1031", Justification = "No exception may cross the C ABI; each becomes a status and a message.")]
 internal static unsafe class MmioExports
 {
-    /// <summary>The widest access that a processor makes to a device in one piece.</summary>
-    private const nuint MostBytes = 8;
+    /// <summary>Maximum width of one access of a processor to a device.</summary>
+    private const nuint MaxBytes = 8;
 
-    [UnmanagedCallersOnly(EntryPoint = "mmio_read")]
+    [UnmanagedCallersOnly(EntryPoint = "mmio_read", CallConvs = [typeof(CallConvCdecl)])]
     internal static uint MmioRead(memctl_device* handle, ulong offset, byte* data, nuint length)
     {
-        if (data == null || length - 1 >= MostBytes)
+        if (data == null || length - 1 >= MaxBytes)
         {
-            return Failure.InvalidArgument("mmio_read takes a place for 1 to 8 bytes.");
+            return AbiError.InvalidArgument("mmio_read takes a place for 1 to 8 bytes.");
         }
 
         // The caller owns data, of this length, until the return.
@@ -26,7 +27,7 @@ internal static unsafe class MmioExports
             if (DeviceHandles.Find(handle) is not { } device)
             {
                 bytes.Clear();
-                return Failure.InvalidHandle();
+                return AbiError.InvalidHandle();
             }
 
             device.MmioRead(offset, bytes);
@@ -34,23 +35,23 @@ internal static unsafe class MmioExports
         }
         catch (Exception exception)
         {
-            return Failure.Of(exception);
+            return AbiError.From(exception);
         }
     }
 
-    [UnmanagedCallersOnly(EntryPoint = "mmio_write")]
+    [UnmanagedCallersOnly(EntryPoint = "mmio_write", CallConvs = [typeof(CallConvCdecl)])]
     internal static uint MmioWrite(memctl_device* handle, ulong offset, byte* data, nuint length)
     {
-        if (data == null || length - 1 >= MostBytes)
+        if (data == null || length - 1 >= MaxBytes)
         {
-            return Failure.InvalidArgument("mmio_write takes 1 to 8 bytes.");
+            return AbiError.InvalidArgument("mmio_write takes 1 to 8 bytes.");
         }
 
         try
         {
             if (DeviceHandles.Find(handle) is not { } device)
             {
-                return Failure.InvalidHandle();
+                return AbiError.InvalidHandle();
             }
 
             // The caller owns data, of this length, until the return.
@@ -60,7 +61,7 @@ internal static unsafe class MmioExports
         }
         catch (Exception exception)
         {
-            return Failure.Of(exception);
+            return AbiError.From(exception);
         }
     }
 }

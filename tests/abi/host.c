@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A VMM in C that knows the header and nothing else: loads the library, makes a device, gives it memory and plays a
- * guest that connects, asks for INFO and gives a page back. Prints "host: ok", or what went wrong.
+ * A VMM in C that knows the header and nothing else: loads the library, makes a device, registers memory and plays a
+ * guest that connects, asks for INFO, discards a page and protects others. Prints "host: ok", or the failed check.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -35,15 +35,21 @@
 /* The types are the header's own declarations, so a pointer here cannot differ from what the library promises. */
 static struct {
 	__typeof__(&abi_version) abi_version;
+	__typeof__(&attach_thread) attach_thread;
 	__typeof__(&last_error) last_error;
+	__typeof__(&pci_identity) pci_identity;
+	__typeof__(&check_options) check_options;
 	__typeof__(&device_create) device_create;
 	__typeof__(&device_destroy) device_destroy;
 	__typeof__(&register_memory) register_memory;
 	__typeof__(&unregister_memory) unregister_memory;
 	__typeof__(&mmio_read) mmio_read;
 	__typeof__(&mmio_write) mmio_write;
+	__typeof__(&plug_memory) plug_memory;
+	__typeof__(&unplug_memory) unplug_memory;
 	__typeof__(&set_dirty_logging) set_dirty_logging;
 	__typeof__(&device_statistics) device_statistics;
+	__typeof__(&device_attributes) device_attributes;
 } api;
 
 static unsigned int log_records;
@@ -118,7 +124,9 @@ static void drive(memctl_device *device, uint8_t *ram)
 	const uint32_t ack = 0x03CF5196;
 	uint64_t *buffer = (uint64_t *)ram;
 	uint64_t address = RAM;
+	struct memctl_extent extent;
 	uint32_t channel;
+	size_t count;
 
 	CHECK(transport(device, 0x060FE6D2 /* RESET */) == ack);
 	CHECK(api.mmio_write(device, 0, (const uint8_t *)&address, sizeof(address)) == MEMCTL_OK);
@@ -137,6 +145,12 @@ static void drive(memctl_device *device, uint8_t *ram)
 	CHECK(ram[PAGE] == 0);
 	CHECK(dirty_bytes >= PAGE + 32);
 	CHECK(counter(device, "requests_DONTNEED") == 1);
+
+	request(device, channel, buffer, 10 /* MPROTECT_R */, RAM + 2 * PAGE, 3 * PAGE);
+	CHECK(api.device_attributes(device, &extent, 0, &count) == MEMCTL_BUFFER_TOO_SMALL && count == 1);
+	CHECK(api.device_attributes(device, &extent, 1, &count) == MEMCTL_OK && count == 1);
+	CHECK(extent.guest_address == RAM + 2 * PAGE && extent.length == 3 * PAGE);
+	CHECK(extent.protection == PROT_READ && extent.flags == 0 && extent.name == 0);
 }
 
 int main(int argc, char **argv)
@@ -150,6 +164,7 @@ int main(int argc, char **argv)
 		.dirty = take_dirty,
 	};
 	struct memctl_region region = { .size = sizeof(region), .guest_address = RAM, .length = RAM_PAGES * PAGE };
+	struct memctl_pci_identity identity = { .size = sizeof(identity) };
 	memctl_device *device = NULL;
 	char message[256];
 	void *library;
@@ -160,16 +175,32 @@ int main(int argc, char **argv)
 	RESOLVE(library, abi_version);
 	CHECK(api.abi_version() >> 32 == MEMCTL_ABI_MAGIC);
 	CHECK((uint32_t)api.abi_version() == MEMCTL_ABI_VERSION);
+	RESOLVE(library, attach_thread);
 	RESOLVE(library, last_error);
+	RESOLVE(library, pci_identity);
+	RESOLVE(library, check_options);
 	RESOLVE(library, device_create);
 	RESOLVE(library, device_destroy);
 	RESOLVE(library, register_memory);
 	RESOLVE(library, unregister_memory);
 	RESOLVE(library, mmio_read);
 	RESOLVE(library, mmio_write);
+	RESOLVE(library, plug_memory);
+	RESOLVE(library, unplug_memory);
 	RESOLVE(library, set_dirty_logging);
 	RESOLVE(library, device_statistics);
+	RESOLVE(library, device_attributes);
+	api.attach_thread();
 
+	CHECK(api.pci_identity(&identity) == MEMCTL_OK);
+	CHECK(identity.vendor_id == 0x1ae0 && identity.device_id == 0x0087);
+	CHECK(identity.subsystem_vendor_id == 0x1ae0 && identity.subsystem_id == 0x011f);
+	CHECK(identity.base_class == 0x08 && identity.subclass == 0x80);
+	CHECK(identity.programming_interface == 0 && identity.revision == 1);
+	CHECK(identity.bar_size == PAGE);
+
+	CHECK(api.check_options("channels=4", 10) == MEMCTL_OK);
+	CHECK(api.check_options("chanels=4", 9) == MEMCTL_INVALID_ARGUMENT);
 	CHECK(api.device_create(&host, "chanels=4", 9, &device) == MEMCTL_INVALID_ARGUMENT);
 	CHECK(device == NULL);
 	CHECK(api.last_error(message, sizeof(message)) == strlen(message));

@@ -32,10 +32,30 @@ int main(void)
 	FIELD(memctl_region, guest_address);
 	FIELD(memctl_region, length);
 	FIELD(memctl_region, host_address);
+	FIELD(memctl_region, block_size);
+
+	STRUCT(memctl_pci_identity);
+	FIELD(memctl_pci_identity, size);
+	FIELD(memctl_pci_identity, vendor_id);
+	FIELD(memctl_pci_identity, device_id);
+	FIELD(memctl_pci_identity, subsystem_vendor_id);
+	FIELD(memctl_pci_identity, subsystem_id);
+	FIELD(memctl_pci_identity, base_class);
+	FIELD(memctl_pci_identity, subclass);
+	FIELD(memctl_pci_identity, programming_interface);
+	FIELD(memctl_pci_identity, revision);
+	FIELD(memctl_pci_identity, bar_size);
 
 	STRUCT(memctl_counter);
 	FIELD(memctl_counter, name);
 	FIELD(memctl_counter, value);
+
+	STRUCT(memctl_extent);
+	FIELD(memctl_extent, guest_address);
+	FIELD(memctl_extent, length);
+	FIELD(memctl_extent, protection);
+	FIELD(memctl_extent, flags);
+	FIELD(memctl_extent, name);
 
 	CONSTANT(MEMCTL_ABI_MAGIC);
 	CONSTANT(MEMCTL_ABI_VERSION_MAJOR);
@@ -62,5 +82,9 @@ int main(void)
 	CONSTANT(MEMCTL_LOG_TRACE);
 	CONSTANT(MEMCTL_REGION_MERGEABLE);
 	CONSTANT(MEMCTL_REGION_DONTDUMP);
+	CONSTANT(MEMCTL_EXTENT_LOCKED);
+	CONSTANT(MEMCTL_EXTENT_DONTDUMP);
+	CONSTANT(MEMCTL_EXTENT_MERGEABLE);
+	CONSTANT(MEMCTL_EXTENT_UNMERGEABLE);
 	return 0;
 }

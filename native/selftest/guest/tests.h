@@ -35,7 +35,7 @@ void run_steps(void);
 bool run_load(bool until_byte);
 
 /* Makes a page inaccessible, prints `inaccessible gpa=GPA`, and touches it: a VMM can only end then. */
-void guard_hit(void);
+void access_fault(void);
 
 /* A pattern that differs from word to word and is never 0, in some words of each page; whole pages. */
 void fill(uint64_t start, uint64_t length);

@@ -18,11 +18,13 @@ const FILE_HEADER: &str = "// SPDX-License-Identifier: Apache-2.0\n\
 /// the plugin implements the functions, so the C# side has their types ([`memctl_functions`]) and imports none.
 ///
 /// [`memctl_functions`]: ../../memctl-shim/src/abi.rs
-const STRUCTURES: [&str; 5] = [
+const STRUCTURES: [&str; 7] = [
     "memctl_device",
     "memctl_host",
     "memctl_region",
+    "memctl_pci_identity",
     "memctl_counter",
+    "memctl_extent",
     "memctl_functions",
 ];
 

@@ -154,6 +154,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         guest_address: RAM,
         length: (PAGES * PAGE) as u64,
         host_address: ram.0,
+        block_size: 0,
         flags: RegionFlags::default(),
     };
     // SAFETY: mapped to the end of the process, accessed through raw pointers only.

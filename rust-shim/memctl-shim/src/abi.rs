@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The C ABI of `libmemctl.so` as Rust types: the one place where they stand besides the contract itself,
-//! `native/include/memctl_plugin.h`, which says what everything here means. The C# side is generated from this file by
-//! `memctl-csbindgen`; `tests/abi` compares all three. Names are those of the header.
+//! The C ABI of `libmemctl.so` as Rust types, under the names of the contract, `native/include/memctl_plugin.h`, which
+//! defines what everything here means. `memctl-csbindgen` generates the C# side from this file; `tests/abi` compares all
+//! three.
 //!
-//! csbindgen reads this file's text: constants are literals and nothing hides behind a macro.
+//! csbindgen reads this file's text: constants are literals, and no macro generates an item.
 
 #![allow(non_camel_case_types)]
 
 use core::ffi::{c_char, c_void};
 
-/// "MEMC": the upper half of what [`memctl_functions::abi_version`] returns.
+/// "MEMC": the upper half of the result of [`memctl_functions::abi_version`].
 pub const MEMCTL_ABI_MAGIC: u32 = 0x4d45_4d43;
 /// A library of another major version cannot be used.
 pub const MEMCTL_ABI_VERSION_MAJOR: u32 = 1;
-/// A library of a lower minor version lacks something that this one's callers may use.
+/// A library of a lower minor version lacks something that callers of this one may use.
 pub const MEMCTL_ABI_VERSION_MINOR: u32 = 0;
 /// Major and minor version in one number, as in [`memctl_host::abi_version`].
 pub const MEMCTL_ABI_VERSION: u32 = 0x0001_0000;
 
 const _: () = assert!(MEMCTL_ABI_VERSION == (MEMCTL_ABI_VERSION_MAJOR << 16 | MEMCTL_ABI_VERSION_MINOR));
 
-/// What every function that can fail returns: one of the `MEMCTL_*` values below.
+/// Result of every function that can fail: one of the `MEMCTL_*` values below.
 pub type memctl_status = u32;
 
 /// Done.
@@ -33,19 +33,19 @@ pub const MEMCTL_INVALID_HANDLE: memctl_status = 2;
 pub const MEMCTL_INVALID_SIZE: memctl_status = 3;
 /// The caller was built for an ABI that the library does not offer.
 pub const MEMCTL_UNSUPPORTED_VERSION: memctl_status = 4;
-/// The guest's access has no meaning; it was counted and changed nothing.
+/// The guest's access has no meaning; the device counted it and changed nothing.
 pub const MEMCTL_IGNORED_ACCESS: memctl_status = 5;
 /// The region overlaps a registered one.
 pub const MEMCTL_OVERLAP: memctl_status = 6;
-/// No region with exactly this address and length is registered.
+/// No such region is registered.
 pub const MEMCTL_NOT_FOUND: memctl_status = 7;
-/// Too many devices in the process or regions in the device.
+/// Too many devices in the process, regions in the device, or mappings.
 pub const MEMCTL_LIMIT_REACHED: memctl_status = 8;
 /// A saved state is damaged, foreign, or does not fit the device.
 pub const MEMCTL_INVALID_STATE: memctl_status = 9;
-/// The kernel refused a call on guest memory; the message has its errno.
+/// The kernel refused a call on guest memory; the message contains its errno.
 pub const MEMCTL_HOST_CALL_FAILED: memctl_status = 10;
-/// The needed length was stored.
+/// The library stored the length that it needs.
 pub const MEMCTL_BUFFER_TOO_SMALL: memctl_status = 11;
 /// A defect in the library; the device goes on as far as it can.
 pub const MEMCTL_INTERNAL_ERROR: memctl_status = 12;
@@ -56,9 +56,9 @@ pub const MEMCTL_LOG_OFF: u32 = 0;
 pub const MEMCTL_LOG_ERROR: u32 = 1;
 /// Something is wrong, and the device goes on.
 pub const MEMCTL_LOG_WARN: u32 = 2;
-/// Something that an operator may want to know.
+/// Of interest to an operator.
 pub const MEMCTL_LOG_INFO: u32 = 3;
-/// What a developer wants to know.
+/// Of interest to a developer.
 pub const MEMCTL_LOG_DEBUG: u32 = 4;
 /// Everything.
 pub const MEMCTL_LOG_TRACE: u32 = 5;
@@ -67,6 +67,15 @@ pub const MEMCTL_LOG_TRACE: u32 = 5;
 pub const MEMCTL_REGION_MERGEABLE: u32 = 0x1;
 /// The VMM has advised this region `MADV_DONTDUMP`.
 pub const MEMCTL_REGION_DONTDUMP: u32 = 0x2;
+
+/// The guest has locked the extent.
+pub const MEMCTL_EXTENT_LOCKED: u32 = 0x1;
+/// The guest excludes the extent from core dumps.
+pub const MEMCTL_EXTENT_DONTDUMP: u32 = 0x2;
+/// The guest allows merging of equal pages.
+pub const MEMCTL_EXTENT_MERGEABLE: u32 = 0x4;
+/// The guest forbids merging of equal pages.
+pub const MEMCTL_EXTENT_UNMERGEABLE: u32 = 0x8;
 
 /// A device: opaque, and a value rather than an address.
 #[repr(C)]
@@ -81,7 +90,7 @@ pub struct memctl_host {
     pub size: u32,
     /// [`MEMCTL_ABI_VERSION`].
     pub abi_version: u32,
-    /// Handed to every callback.
+    /// First argument of every callback.
     pub context: *mut c_void,
     /// Takes one log record.
     pub log: Option<
@@ -94,7 +103,7 @@ pub struct memctl_host {
             message_length: usize,
         ),
     >,
-    /// The least weighty level to deliver.
+    /// Minimum severity to deliver.
     pub log_level: u32,
     /// Zero.
     pub reserved: u32,
@@ -120,7 +129,7 @@ pub struct memctl_host {
     >,
 }
 
-/// A piece of guest RAM.
+/// A region of guest RAM.
 #[repr(C)]
 pub struct memctl_region {
     /// `size_of::<memctl_region>()`.
@@ -133,6 +142,33 @@ pub struct memctl_region {
     pub length: u64,
     /// Where it is mapped.
     pub host_address: *mut c_void,
+    /// Bytes of a hot-plug block, or 0 for a region that is all present.
+    pub block_size: u64,
+}
+
+/// The PCI function that the guest's driver binds to.
+#[repr(C)]
+pub struct memctl_pci_identity {
+    /// `size_of::<memctl_pci_identity>()`.
+    pub size: u32,
+    /// Vendor ID.
+    pub vendor_id: u16,
+    /// Device ID.
+    pub device_id: u16,
+    /// Subsystem vendor ID.
+    pub subsystem_vendor_id: u16,
+    /// Subsystem ID.
+    pub subsystem_id: u16,
+    /// Base class code.
+    pub base_class: u8,
+    /// Subclass code.
+    pub subclass: u8,
+    /// Programming interface.
+    pub programming_interface: u8,
+    /// Revision ID.
+    pub revision: u8,
+    /// Bytes of BAR 0, a power of two.
+    pub bar_size: u64,
 }
 
 /// A counter or gauge.
@@ -145,6 +181,22 @@ pub struct memctl_counter {
     pub value: u64,
 }
 
+/// An extent of the attribute map.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct memctl_extent {
+    /// Guest-physical.
+    pub guest_address: u64,
+    /// Bytes, not 0.
+    pub length: u64,
+    /// `PROT_*` bits that the guest left.
+    pub protection: u32,
+    /// `MEMCTL_EXTENT_*`.
+    pub flags: u32,
+    /// The number of SET_VMA_ANON_NAME, or 0.
+    pub name: u64,
+}
+
 /// The library's functions, one field for each exported symbol and of its name. No such structure crosses the boundary:
 /// the shim fills it from the symbols, and the C# side checks its exports against it.
 #[repr(C)]
@@ -152,8 +204,14 @@ pub struct memctl_counter {
 pub struct memctl_functions {
     /// Magic and version; starts the runtime.
     pub abi_version: unsafe extern "C" fn() -> u64,
+    /// Makes the calling thread known to the runtime.
+    pub attach_thread: unsafe extern "C" fn(),
     /// The calling thread's last message.
     pub last_error: unsafe extern "C" fn(buffer: *mut c_char, capacity: usize) -> usize,
+    /// The identity of the PCI function.
+    pub pci_identity: unsafe extern "C" fn(identity: *mut memctl_pci_identity) -> memctl_status,
+    /// Judges options without making a device.
+    pub check_options: unsafe extern "C" fn(options: *const c_char, options_length: usize) -> memctl_status,
     /// Makes a device.
     pub device_create: unsafe extern "C" fn(
         host: *const memctl_host,
@@ -163,13 +221,19 @@ pub struct memctl_functions {
     ) -> memctl_status,
     /// Ends a device.
     pub device_destroy: unsafe extern "C" fn(device: *mut memctl_device) -> memctl_status,
-    /// As a reset of the virtual machine.
+    /// A reset of the virtual machine.
     pub device_reset: unsafe extern "C" fn(device: *mut memctl_device) -> memctl_status,
     /// Adds guest RAM.
     pub register_memory:
         unsafe extern "C" fn(device: *mut memctl_device, region: *const memctl_region) -> memctl_status,
-    /// Takes away guest RAM.
+    /// Removes guest RAM.
     pub unregister_memory:
+        unsafe extern "C" fn(device: *mut memctl_device, guest_address: u64, length: u64) -> memctl_status,
+    /// Makes blocks present.
+    pub plug_memory:
+        unsafe extern "C" fn(device: *mut memctl_device, guest_address: u64, length: u64) -> memctl_status,
+    /// Makes blocks absent.
+    pub unplug_memory:
         unsafe extern "C" fn(device: *mut memctl_device, guest_address: u64, length: u64) -> memctl_status,
     /// A guest's load from BAR 0.
     pub mmio_read: unsafe extern "C" fn(
@@ -187,10 +251,10 @@ pub struct memctl_functions {
     ) -> memctl_status,
     /// Switches calls of [`memctl_host::dirty`].
     pub set_dirty_logging: unsafe extern "C" fn(device: *mut memctl_device, enabled: u32) -> memctl_status,
-    /// Lets discards answer `EBUSY`.
+    /// Makes the device answer `EBUSY` to discards.
     pub inhibit_discard: unsafe extern "C" fn(device: *mut memctl_device, enabled: u32) -> memctl_status,
-    /// Keeps closed guest memory readable by the host.
-    pub hold_readable: unsafe extern "C" fn(device: *mut memctl_device, enabled: u32) -> memctl_status,
+    /// Keeps inaccessible guest memory readable by the host.
+    pub keep_readable: unsafe extern "C" fn(device: *mut memctl_device, enabled: u32) -> memctl_status,
     /// The device's state as bytes.
     pub device_save: unsafe extern "C" fn(
         device: *mut memctl_device,
@@ -198,13 +262,20 @@ pub struct memctl_functions {
         capacity: usize,
         length: *mut usize,
     ) -> memctl_status,
-    /// Puts a saved state into a fresh device.
+    /// Restores a saved state into a new device.
     pub device_restore:
         unsafe extern "C" fn(device: *mut memctl_device, state: *const u8, length: usize) -> memctl_status,
     /// Counters and gauges.
     pub device_statistics: unsafe extern "C" fn(
         device: *mut memctl_device,
         counters: *mut memctl_counter,
+        capacity: usize,
+        count: *mut usize,
+    ) -> memctl_status,
+    /// The attribute map.
+    pub device_attributes: unsafe extern "C" fn(
+        device: *mut memctl_device,
+        extents: *mut memctl_extent,
         capacity: usize,
         count: *mut usize,
     ) -> memctl_status,

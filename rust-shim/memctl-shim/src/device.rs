@@ -15,15 +15,15 @@ use crate::error::ErrorKind;
 use crate::plugin::Plugin;
 use crate::{guest_copy, logging};
 
-/// Takes note of guest memory that the device has changed, for live migration.
+/// Records guest memory that the device has changed, for live migration.
 pub trait DirtyLog: Send + Sync {
     /// [`guest_address`, `guest_address + length`) has changed. Called on the vCPU's thread, several at once, while
-    /// dirty logging is on; must not call the device. A panic ends the process: a change that is not noted
+    /// dirty logging is on; must not call the device. A panic ends the process: a change that is not recorded
     /// would be lost in the migrated guest.
     fn mark_dirty(&self, guest_address: u64, length: u64);
 }
 
-/// A piece of guest RAM. Addresses and length are multiples of the host's page size.
+/// A region of guest RAM. Addresses and length are multiples of the host's page size.
 #[derive(Clone, Copy, Debug)]
 pub struct Region {
     /// Guest-physical.
@@ -32,11 +32,15 @@ pub struct Region {
     pub length: u64,
     /// Where it is mapped in this process.
     pub host_address: *mut u8,
+    /// Bytes of a hot-plug block. 0: all of the region is guest RAM from now on. Otherwise a power of two, at least the
+    /// host's page size, that divides `guest_address` and `length`: every block is absent until
+    /// [`Device::plug_memory`].
+    pub block_size: u64,
     /// What the VMM has advised the kernel about it.
     pub flags: RegionFlags,
 }
 
-/// What a VMM has advised the kernel about a region, so that a guest's request can be lifted to that and no further.
+/// What a VMM has advised the kernel about a region: the state to which the device reverts a guest's requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RegionFlags {
     /// `MADV_MERGEABLE`.
@@ -45,7 +49,7 @@ pub struct RegionFlags {
     pub dont_dump: bool,
 }
 
-/// One number that a device keeps.
+/// A counter or gauge of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counter {
     /// Unique within a device.
@@ -54,21 +58,40 @@ pub struct Counter {
     pub value: u64,
 }
 
-/// A device. All methods may be called from any thread, also at once.
+/// An extent of the attribute map: consecutive pages on which the guest has set the same attributes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Guest-physical.
+    pub guest_address: u64,
+    /// Bytes, not 0.
+    pub length: u64,
+    /// Accesses that the guest left: `PROT_READ | PROT_WRITE` of mprotect(2), or less.
+    pub protection: u32,
+    /// Whether the guest has locked it.
+    pub locked: bool,
+    /// Whether the guest excludes it from core dumps.
+    pub dont_dump: bool,
+    /// Whether the guest allows (`true`) or forbids (`false`) merging of equal pages; `None`: as registered.
+    pub mergeable: Option<bool>,
+    /// The number that the guest gave it as a name.
+    pub name: Option<u64>,
+}
+
+/// A device. All methods may be called from any thread, concurrently too.
 pub struct Device {
     plugin: Plugin,
     handle: *mut memctl_device,
     _host: Box<Host>,
-    defect_told: AtomicBool,
+    defect_logged: AtomicBool,
 }
 
-/// What the callbacks need; their context points here. In a box, because a `Device` moves; kept until it is dropped.
+/// The context of the callbacks. In a box, because a `Device` moves; kept until it is dropped.
 struct Host {
     dirty_log: Option<Arc<dyn DirtyLog>>,
 }
 
 // SAFETY: the handle is a value that the library checks on every call, and the ABI allows calls from any thread. `Host` is
-// only read, and `DirtyLog` is Send + Sync.
+// never written, and `DirtyLog` is Send + Sync.
 unsafe impl Send for Device {}
 // SAFETY: as above; the ABI serialises calls of one device where they need it.
 unsafe impl Sync for Device {}
@@ -103,7 +126,7 @@ impl Device {
             plugin,
             handle,
             _host: host,
-            defect_told: AtomicBool::new(false),
+            defect_logged: AtomicBool::new(false),
         })
     }
 
@@ -115,17 +138,17 @@ impl Device {
             unsafe { (self.functions().mmio_read)(self.handle, offset, data.as_mut_ptr(), data.len()) };
         if status != MEMCTL_OK && status != MEMCTL_IGNORED_ACCESS {
             data.fill(0);
-            self.tell_of_defect("mmio_read", status);
+            self.log_defect("mmio_read", status);
         }
     }
 
     /// A guest's store of 1 to 8 bytes to BAR 0. When it returns, the request that it started is complete.
     pub fn write(&self, _base: u64, offset: u64, data: &[u8]) {
-        // SAFETY: `data` is readable for its length. What the library then does to guest memory is what
-        // `register_memory` had promised about it.
+        // SAFETY: `data` is readable for its length. The library changes guest memory, as the caller of
+        // `register_memory` has allowed.
         let status = unsafe { (self.functions().mmio_write)(self.handle, offset, data.as_ptr(), data.len()) };
         if status != MEMCTL_OK && status != MEMCTL_IGNORED_ACCESS {
-            self.tell_of_defect("mmio_write", status);
+            self.log_defect("mmio_write", status);
         }
     }
 
@@ -137,8 +160,8 @@ impl Device {
     /// # Safety
     /// From now until [`unregister_memory`](Self::unregister_memory) of this region has returned, or the device was
     /// dropped, `[host_address, host_address + length)` is mapped readable and writable, used for nothing but this
-    /// guest's RAM, and behind no Rust reference: the guest may have it read, written, discarded, or closed
-    /// to reads and writes at any moment. After `unregister_memory` it is open again.
+    /// guest's RAM, and behind no Rust reference: the guest may have it read, written, discarded, or made inaccessible
+    /// at any moment. After `unregister_memory` it is readable and writable again.
     pub unsafe fn register_memory(&self, region: &Region) -> Result<(), Error> {
         let flag = |set, bit| if set { bit } else { 0 };
         let region = memctl_region {
@@ -148,95 +171,111 @@ impl Device {
             guest_address: region.guest_address,
             length: region.length,
             host_address: region.host_address.cast(),
+            block_size: region.block_size,
         };
         // SAFETY: `region` is valid during the call; what it names, the caller has promised.
         let status = unsafe { (self.functions().register_memory)(self.handle, &region) };
         self.plugin.outcome(status)
     }
 
-    /// Takes away guest RAM, named exactly as it was registered, with what the guest had set on it lifted. When this
+    /// Removes guest RAM, named exactly as it was registered, and reverts what the guest had set on it. When this
     /// returns, no request touches it any more and the VMM may unmap it.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`]: nothing changed. [`ErrorKind::HostCallFailed`]: the region is gone
-    /// from the device, but something that the guest had set on it could not be lifted.
+    /// [`ErrorKind::NotFound`]: nothing changed. [`ErrorKind::HostCallFailed`]: the region is unregistered, but the kernel
+    /// refused to revert something that the guest had set on it.
     pub fn unregister_memory(&self, guest_address: u64, length: u64) -> Result<(), Error> {
         // SAFETY: no pointers.
         let status = unsafe { (self.functions().unregister_memory)(self.handle, guest_address, length) };
         self.plugin.outcome(status)
     }
 
-    /// As a reset of the virtual machine: channels forgotten, what the guest had set on its memory lifted, memory and
-    /// counters kept.
+    /// Makes absent blocks of a region present: whole blocks of one region that was registered with a block size. Call it
+    /// before the guest learns that they are there.
     ///
     /// # Errors
-    /// [`ErrorKind::HostCallFailed`] if something could not be lifted.
+    /// [`ErrorKind::NotFound`] if the range is not in such a region; [`ErrorKind::InvalidArgument`] if it is not whole
+    /// blocks, or one of them is present. Nothing has changed then.
+    pub fn plug_memory(&self, guest_address: u64, length: u64) -> Result<(), Error> {
+        // SAFETY: no pointers.
+        let status = unsafe { (self.functions().plug_memory)(self.handle, guest_address, length) };
+        self.plugin.outcome(status)
+    }
+
+    /// Makes present blocks absent and reverts what the guest had set on them. When this returns `Ok`, no request touches
+    /// them any more.
+    ///
+    /// # Errors
+    /// [`ErrorKind::HostCallFailed`]: the blocks are absent, but the kernel refused to revert something. Any other: nothing
+    /// has changed, and the VMM refuses the guest's unplug. [`ErrorKind::NotFound`] and
+    /// [`ErrorKind::InvalidArgument`] as for [`plug_memory`](Self::plug_memory), here for absent blocks;
+    /// [`ErrorKind::LimitReached`] if the revert would split more mappings than the device has room for.
+    pub fn unplug_memory(&self, guest_address: u64, length: u64) -> Result<(), Error> {
+        // SAFETY: no pointers.
+        let status = unsafe { (self.functions().unplug_memory)(self.handle, guest_address, length) };
+        self.plugin.outcome(status)
+    }
+
+    /// A reset of the virtual machine: forgets the channels and reverts what the guest had set on its memory; memory and
+    /// counters stay.
+    ///
+    /// # Errors
+    /// [`ErrorKind::HostCallFailed`] if the kernel refused to revert something.
     pub fn reset(&self) -> Result<(), Error> {
         // SAFETY: no pointers.
         let status = unsafe { (self.functions().device_reset)(self.handle) };
         self.plugin.outcome(status)
     }
 
-    /// Switches calls of the [`DirtyLog`] on or off. On: every change by a later request is reported. Off: no call is
-    /// in progress when this returns.
+    /// Switches calls of the [`DirtyLog`] on or off. On: the device reports every change by a later request. Off: no call
+    /// is in progress when this returns.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] for a device that was made without one.
+    /// [`ErrorKind::InvalidArgument`] for a device without one.
     pub fn set_dirty_logging(&self, enabled: bool) -> Result<(), Error> {
         // SAFETY: no pointers.
         let status = unsafe { (self.functions().set_dirty_logging)(self.handle, enabled.into()) };
         self.plugin.outcome(status)
     }
 
-    /// While on, DONTNEED, REMOVE and FREE answer EBUSY: for guest memory that a device of the host has pinned. When
-    /// this returns, no discard is in progress.
+    /// While on, the device answers EBUSY to DONTNEED, REMOVE and FREE: for guest memory that a device of the host has
+    /// pinned. When this returns, no discard is in progress.
     ///
     /// # Errors
-    /// None that a correct library gives.
+    /// None that a correct library returns.
     pub fn inhibit_discard(&self, enabled: bool) -> Result<(), Error> {
         // SAFETY: no pointers.
         let status = unsafe { (self.functions().inhibit_discard)(self.handle, enabled.into()) };
         self.plugin.outcome(status)
     }
 
-    /// While on, guest memory that the guest has closed is readable by the host, for a snapshot or a migration. What
-    /// the guest sees of its settings, and what is saved, do not change.
+    /// While on, the host can read guest memory that the guest has made inaccessible, for a snapshot or a migration. The
+    /// guest's view of its settings and the saved state do not change.
     ///
     /// # Errors
-    /// [`ErrorKind::HostCallFailed`] if a protection could not be changed.
-    pub fn hold_readable(&self, enabled: bool) -> Result<(), Error> {
+    /// [`ErrorKind::HostCallFailed`] if the kernel refused a protection.
+    pub fn keep_readable(&self, enabled: bool) -> Result<(), Error> {
         // SAFETY: no pointers.
-        let status = unsafe { (self.functions().hold_readable)(self.handle, enabled.into()) };
+        let status = unsafe { (self.functions().keep_readable)(self.handle, enabled.into()) };
         self.plugin.outcome(status)
     }
 
     /// The device's whole state. The vCPUs must be paused.
     ///
     /// # Errors
-    /// None that a correct library gives.
+    /// None that a correct library returns.
     pub fn save(&self) -> Result<Vec<u8>, Error> {
-        let mut state = Vec::new();
-        loop {
-            let mut length = 0;
-            // SAFETY: `state` is writable for its length, `length` for one number.
-            let status = unsafe {
-                (self.functions().device_save)(self.handle, state.as_mut_ptr(), state.len(), &mut length)
-            };
-            if status == MEMCTL_BUFFER_TOO_SMALL && length > state.len() {
-                state.resize(length, 0);
-                continue;
-            }
-            self.plugin.outcome(status)?;
-            state.truncate(length);
-            return Ok(state);
-        }
+        // SAFETY: as in counters().
+        self.read_array(0, |state, length| unsafe {
+            (self.functions().device_save)(self.handle, state.as_mut_ptr(), state.len(), length)
+        })
     }
 
-    /// Puts a saved state into a device that was just created, with its memory registered and filled and no vCPU
+    /// Restores a saved state into a new device, with its memory registered, plugged and filled and no vCPU
     /// running, and applies what the guest had set on its memory.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidState`], [`ErrorKind::HostCallFailed`]; the device is then as before.
+    /// [`ErrorKind::InvalidState`], [`ErrorKind::HostCallFailed`]; the device is unchanged then.
     pub fn restore(&self, state: &[u8]) -> Result<(), Error> {
         // SAFETY: `state` is readable for its length.
         let status = unsafe { (self.functions().device_restore)(self.handle, state.as_ptr(), state.len()) };
@@ -246,37 +285,59 @@ impl Device {
     /// Counters and gauges, always in the same order for one device.
     ///
     /// # Errors
-    /// None that a correct library gives.
+    /// None that a correct library returns.
     pub fn counters(&self) -> Result<Vec<Counter>, Error> {
         let empty = memctl_counter {
             name: [0; 40],
             value: 0,
         };
-        let mut counters = vec![empty; 64];
+        // SAFETY: the function stores at most as many elements as the slice has, and their number.
+        let counters = self.read_array(empty, |counters, count| unsafe {
+            (self.functions().device_statistics)(self.handle, counters.as_mut_ptr(), counters.len(), count)
+        })?;
+        let convert = |counter: memctl_counter| Counter {
+            name: interned(&counter.name),
+            value: counter.value,
+        };
+        Ok(counters.into_iter().map(convert).collect())
+    }
+
+    /// The attribute map, for monitoring: sorted by address, without pages on which the guest has set nothing.
+    ///
+    /// # Errors
+    /// None that a correct library returns.
+    pub fn attributes(&self) -> Result<Vec<Extent>, Error> {
+        let empty = memctl_extent {
+            guest_address: 0,
+            length: 0,
+            protection: 0,
+            flags: 0,
+            name: 0,
+        };
+        // SAFETY: as in counters().
+        let extents = self.read_array(empty, |extents, count| unsafe {
+            (self.functions().device_attributes)(self.handle, extents.as_mut_ptr(), extents.len(), count)
+        })?;
+        Ok(extents.into_iter().map(Extent::from).collect())
+    }
+
+    /// Reads an array whose length only the library knows, with room for more on each try.
+    fn read_array<T: Copy>(
+        &self,
+        empty: T,
+        mut read: impl FnMut(&mut [T], &mut usize) -> memctl_status,
+    ) -> Result<Vec<T>, Error> {
+        let mut items = Vec::new();
         loop {
             let mut count = 0;
-            // SAFETY: `counters` is writable for its length, `count` for one number.
-            let status = unsafe {
-                (self.functions().device_statistics)(
-                    self.handle,
-                    counters.as_mut_ptr(),
-                    counters.len(),
-                    &mut count,
-                )
-            };
-            if status == MEMCTL_BUFFER_TOO_SMALL && count > counters.len() {
-                counters.resize(count, empty);
+            let status = read(&mut items, &mut count);
+            if status == MEMCTL_BUFFER_TOO_SMALL && count > items.len() {
+                items.resize(count, empty);
                 continue;
             }
             self.plugin.outcome(status)?;
-            counters.truncate(count);
-            return Ok(counters
-                .iter()
-                .map(|counter| Counter {
-                    name: interned(&counter.name),
-                    value: counter.value,
-                })
-                .collect());
+            items.truncate(count);
+            return Ok(items);
         }
     }
 
@@ -284,13 +345,31 @@ impl Device {
         self.plugin.functions()
     }
 
-    /// A status that neither guest nor VMM can bring about through this type. Told once for a device, as it would come
-    /// back with every access.
-    fn tell_of_defect(&self, function: &str, status: memctl_status) {
-        if !self.defect_told.swap(true, Ordering::Relaxed) {
+    /// Logs a status that neither guest nor VMM can cause through this type. Once for a device, as every access would
+    /// cause it again.
+    fn log_defect(&self, function: &str, status: memctl_status) {
+        if !self.defect_logged.swap(true, Ordering::Relaxed) {
             if let Err(error) = self.plugin.outcome(status) {
-                log::error!("{function} failed ({:?}): {error}; told once", error.kind());
+                log::error!("{function} failed ({:?}): {error}; logged once", error.kind());
             }
+        }
+    }
+}
+
+impl From<memctl_extent> for Extent {
+    fn from(extent: memctl_extent) -> Self {
+        let has = |flag| extent.flags & flag != 0;
+        Extent {
+            guest_address: extent.guest_address,
+            length: extent.length,
+            protection: extent.protection,
+            locked: has(MEMCTL_EXTENT_LOCKED),
+            dont_dump: has(MEMCTL_EXTENT_DONTDUMP),
+            mergeable: match (has(MEMCTL_EXTENT_MERGEABLE), has(MEMCTL_EXTENT_UNMERGEABLE)) {
+                (false, false) => None,
+                (mergeable, _) => Some(mergeable),
+            },
+            name: (extent.name != 0).then_some(extent.name),
         }
     }
 }
@@ -305,7 +384,7 @@ impl Drop for Device {
     }
 }
 
-/// The ABI's `dirty`. A panic in an `extern "C"` function ends the process, which is what [`DirtyLog`] says.
+/// The ABI's `dirty`. A panic in an `extern "C"` function ends the process, as [`DirtyLog`] documents.
 ///
 /// # Safety
 /// `context` is the one that `Device::create` offered, of a device not yet destroyed.
@@ -319,7 +398,7 @@ unsafe extern "C" fn mark_dirty(context: *mut c_void, guest_address: u64, length
     }
 }
 
-/// The name in static memory. What this keeps for good is bounded by how many names the library has.
+/// The name in static memory, which holds each of the library's names once.
 fn interned(name: &[c_char; 40]) -> &'static str {
     static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
 

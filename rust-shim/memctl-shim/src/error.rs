@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What can go wrong, and how it is said.
+//! The errors of this crate.
 
 use std::fmt;
 
 use crate::abi::*;
 
-/// A failure, said in one sentence fit for an operator; [`kind`](Self::kind) tells failures apart.
+/// An error: one sentence fit for an operator, and its [`kind`](Self::kind).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
@@ -21,13 +21,13 @@ impl Error {
         }
     }
 
-    /// Which failure this is.
+    /// The kind of error.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 }
 
-/// The failures of loading a plugin, then those of its functions (`memctl_status` of the C ABI).
+/// The errors of loading a plugin, then those of its functions (`memctl_status` of the C ABI).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Copies between guest memory and the plugin's own that survive a page which can't be touched: one that the guest has
-//! closed with MPROTECT_NONE, or one past the end of a truncated file. A guest can bring either about for its own
+//! Copies between guest memory and the plugin's own that survive an access fault: on a page that the guest made
+//! inaccessible with MPROTECT_NONE, or on one past the end of a truncated file. A guest can cause either for its own
 //! request buffer, so a plain copy would let it end the VMM.
 //!
 //! The copy is one small routine whose instructions have known addresses. The handlers of SIGSEGV and SIGBUS
-//! look at the interrupted instruction: inside the routine, they continue it at its failure exit, which returns EFAULT;
-//! anywhere else, the signal goes to whoever had it before, as if the handlers were not there.
+//! look at the interrupted instruction: inside the routine, they continue it at its error exit, which returns EFAULT;
+//! anywhere else, they chain to the handler before them.
 //!
 //! They are installed after the plugin is loaded, so that they come before the runtime's (a fault in a copy that managed
 //! code asked for must not be taken for a null reference). A VMM that installs a handler of its own for
@@ -21,7 +21,7 @@ use crate::signals::{action_of, set_action};
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 compile_error!("memctl-shim: the copy routine and its fault handlers are written for Linux on x86-64");
 
-// Touches no stack and calls nothing, so that the failure exit may be reached from each of its instructions: the
+// Touches no stack and calls nothing, so that the error exit may be reached from each of its instructions: the
 // return address is on top of the stack all the way, and what it clobbers a callee may clobber.
 std::arch::global_asm!(
     ".pushsection .text.memctl_guest_copy, \"ax\", @progbits",
@@ -90,7 +90,7 @@ pub(crate) unsafe extern "C" fn copy(
     unsafe { memctl_guest_copy(destination.cast(), source.cast(), length) }
 }
 
-/// What had SIGSEGV and SIGBUS before. Written once, before the handler that reads it is installed.
+/// The dispositions of SIGSEGV and SIGBUS before. Written once, before the handler that reads it is installed.
 struct Before {
     segv: libc::sigaction,
     bus: libc::sigaction,
@@ -98,7 +98,7 @@ struct Before {
 
 static BEFORE: OnceLock<Before> = OnceLock::new();
 
-/// Puts the handlers before those in force. Later calls do nothing.
+/// Installs the handlers before those in force. Later calls do nothing.
 pub(crate) fn install() -> io::Result<()> {
     if BEFORE.get().is_some() {
         return Ok(());

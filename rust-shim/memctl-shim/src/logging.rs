@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Log records of the plugin, handed to the [`log`] crate.
+//! Passes log records of the plugin to the [`log`] crate.
 
 use std::ffi::{c_char, c_void};
 use std::panic::catch_unwind;
@@ -8,12 +8,12 @@ use log::{Level, LevelFilter, Record};
 
 use crate::abi::*;
 
-/// Longest target and message that are handed on, in bytes. The plugin's are far shorter; the bound keeps a
-/// defect there from becoming an endless line here.
-const LONGEST_TARGET: usize = 128;
-const LONGEST_MESSAGE: usize = 2048;
+/// Maximum lengths of target and message, in bytes. The plugin's are far shorter; the limit keeps a defect there from
+/// becoming an endless line here.
+const MAX_TARGET: usize = 128;
+const MAX_MESSAGE: usize = 2048;
 
-/// The ABI's level for what the process's logger wants at most.
+/// The ABI's value for the maximum level of the process's logger.
 pub(crate) fn wanted_level() -> u32 {
     match log::max_level() {
         LevelFilter::Off => MEMCTL_LOG_OFF,
@@ -50,11 +50,11 @@ pub(crate) unsafe extern "C" fn log_record(
     // SAFETY: promised by the caller; text() reads no more than the given lengths.
     let (target, message) = unsafe {
         (
-            text(target, target_length.min(LONGEST_TARGET)),
-            text(message, message_length.min(LONGEST_MESSAGE)),
+            text(target, target_length.min(MAX_TARGET)),
+            text(message, message_length.min(MAX_MESSAGE)),
         )
     };
-    // The panic hook has already told of it.
+    // The panic hook has reported it already.
     let _ = catch_unwind(|| {
         let level = level_of(level);
         if level <= log::max_level() {
@@ -136,11 +136,7 @@ mod tests {
 
         let expected = [
             (Level::Warn, "memctl.Device".to_owned(), "first".to_owned()),
-            (
-                Level::Error,
-                "t".repeat(LONGEST_TARGET),
-                "m".repeat(LONGEST_MESSAGE),
-            ),
+            (Level::Error, "t".repeat(MAX_TARGET), "m".repeat(MAX_MESSAGE)),
             (Level::Info, String::new(), "caf\u{fffd}".to_owned()),
             (Level::Error, String::new(), String::new()),
         ];

@@ -18,7 +18,31 @@ thread_local! {
     static ATTACHED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A loaded plugin. Clones are the same one. The library stays in the process for good: a .NET runtime cannot
+/// The PCI function that the guest's driver binds to, as the library defines it. BAR 0 is 32-bit memory, not
+/// prefetchable; there is no interrupt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PciIdentity {
+    /// Vendor ID.
+    pub vendor_id: u16,
+    /// Device ID.
+    pub device_id: u16,
+    /// Subsystem vendor ID.
+    pub subsystem_vendor_id: u16,
+    /// Subsystem ID.
+    pub subsystem_id: u16,
+    /// Base class code.
+    pub base_class: u8,
+    /// Subclass code.
+    pub subclass: u8,
+    /// Programming interface.
+    pub programming_interface: u8,
+    /// Revision ID.
+    pub revision: u8,
+    /// Bytes of BAR 0, a power of two.
+    pub bar_size: u64,
+}
+
+/// A loaded plugin. Clones share it. The library stays in the process for good: a .NET runtime cannot
 /// be unloaded, so dropping a `Plugin` frees nothing of it.
 #[derive(Clone)]
 pub struct Plugin {
@@ -36,13 +60,13 @@ impl Plugin {
     ///
     /// Call this first thing in `main()`: the runtime reads /proc and /sys, reserves address space and starts a thread,
     /// which no sandbox of a VMM allows later. Install the VMM's own signal handlers afterwards
-    /// (the `signals` module says who owns which signal then) and mask signals as the VMM needs; this thread's mask is
-    /// afterwards as it was before. Call it while no other thread of the process changes signal dispositions.
+    /// (the `signals` module documents who owns which signal then) and mask signals as the VMM needs; this call keeps the
+    /// thread's mask. Call it while no other thread of the process changes signal dispositions.
     ///
     /// # Errors
     /// [`ErrorKind::FileMissing`], [`ErrorKind::NotAPlugin`] or [`ErrorKind::OtherVersion`], each with a message that
     /// names the file; [`ErrorKind::Signals`] if the kernel refuses a signal's disposition. A library
-    /// that was loaded before the failure was found stays loaded.
+    /// that was loaded before the error stays loaded.
     pub fn load(path: &Path) -> Result<Plugin, Error> {
         // Two loads at once would each take the other's changes of dispositions for the process's own.
         static LOADING: Mutex<()> = Mutex::new(());
@@ -57,7 +81,7 @@ impl Plugin {
         };
         let before = signals::Saved::before_load().map_err(about_signals)?;
         let loaded = Loaded::open(path);
-        // Also after a failure: whatever the library is, it has run by then.
+        // After an error too: whatever the library is, it has run by then.
         before.after_load().map_err(about_signals)?;
         let loaded = loaded?;
         guest_copy::install().map_err(about_signals)?;
@@ -77,10 +101,59 @@ impl Plugin {
         self.loaded.version
     }
 
-    /// Makes a device that has no memory and is disconnected. `options` is the plugin's to understand
+    /// Makes the calling thread known to the runtime, with its signal mask kept. A VMM calls this when a vCPU thread
+    /// starts, so that the system calls of a first call come before the guest runs. Later calls do nothing.
+    pub fn attach_thread(&self) {
+        self.functions();
+    }
+
+    /// The identity of the PCI function, the same for every device.
+    ///
+    /// # Errors
+    /// None that a correct library returns.
+    pub fn pci_identity(&self) -> Result<PciIdentity, Error> {
+        let mut identity = memctl_pci_identity {
+            size: size_of::<memctl_pci_identity>() as u32,
+            vendor_id: 0,
+            device_id: 0,
+            subsystem_vendor_id: 0,
+            subsystem_id: 0,
+            base_class: 0,
+            subclass: 0,
+            programming_interface: 0,
+            revision: 0,
+            bar_size: 0,
+        };
+        // SAFETY: the structure is writable and carries its size.
+        let status = unsafe { (self.functions().pci_identity)(&mut identity) };
+        self.outcome(status)?;
+        Ok(PciIdentity {
+            vendor_id: identity.vendor_id,
+            device_id: identity.device_id,
+            subsystem_vendor_id: identity.subsystem_vendor_id,
+            subsystem_id: identity.subsystem_id,
+            base_class: identity.base_class,
+            subclass: identity.subclass,
+            programming_interface: identity.programming_interface,
+            revision: identity.revision,
+            bar_size: identity.bar_size,
+        })
+    }
+
+    /// Judges options as [`create_device`](Self::create_device) would, without making a device.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] with the plugin's message about the options.
+    pub fn check_options(&self, options: &str) -> Result<(), Error> {
+        // SAFETY: `options` is readable for its length.
+        let status = unsafe { (self.functions().check_options)(options.as_ptr().cast(), options.len()) };
+        self.outcome(status)
+    }
+
+    /// Makes a device that has no memory and is disconnected. The plugin defines the `options`
     /// (docs/options.md); empty means the defaults. Without a `dirty_log`, dirty logging cannot be switched on.
     ///
-    /// The device logs to the [`log`] crate, with the highest level that is wanted at the time of this call.
+    /// The device logs to the [`log`] crate, with the maximum level at the time of this call.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] with the plugin's message about the options; [`ErrorKind::LimitReached`].
@@ -93,7 +166,7 @@ impl Plugin {
     }
 
     /// The library's functions, for what the safe API does not cover. Their contract is `memctl_plugin.h`. Get them anew
-    /// on each thread: this makes the thread known to the runtime, with its signal mask kept.
+    /// on each thread: this attaches the thread (see [`attach_thread`](Self::attach_thread)).
     #[inline]
     pub fn functions(&self) -> &memctl_functions {
         if !ATTACHED.get() {
@@ -102,12 +175,12 @@ impl Plugin {
         &self.loaded.functions
     }
 
-    /// This thread's first call, which changes its signal mask. The one that does so is made here, where it is put back.
+    /// This thread's first call. It changes the signal mask, which is restored here.
     #[cold]
     fn attach(&self) {
         let kept = signals::keeping_mask(|| {
             // SAFETY: it may be called from any thread at any time.
-            unsafe { (self.loaded.functions.abi_version)() };
+            unsafe { (self.loaded.functions.attach_thread)() };
         });
         if let Err(error) = kept {
             log::error!("a thread's signal mask could not be kept: {error}");
@@ -115,7 +188,7 @@ impl Plugin {
         ATTACHED.set(true);
     }
 
-    /// The result of a call that returned `status` on this thread, with the library's message if it failed.
+    /// The result of a call that returned `status` on this thread, with the library's message on an error.
     pub(crate) fn outcome(&self, status: memctl_status) -> Result<(), Error> {
         match ErrorKind::from_status(status) {
             None => Ok(()),
@@ -158,15 +231,15 @@ impl Loaded {
             )
         };
 
-        // SAFETY: initialisers of the library run here. That the file is one whose code may run in this process
-        // is what an operator says by naming it, as with any plugin.
+        // SAFETY: initialisers of the library run here. By naming the file, the operator allows its code in this
+        // process, as with any plugin.
         let library = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_LOCAL) }
             .map_err(|error| not_a_plugin(loader_message(&error)))?;
-        // From here on never closed, found fit or not: its code may run on threads of its own.
+        // Never closed from here on, usable or not: its code may run on threads of its own.
         let library: &'static Library = Box::leak(Box::new(library));
 
-        // SAFETY: a library that exports abi_version() is taken to mean the function of the ABI. It has no
-        // parameters and returns a number, the one signature that every version of the ABI has.
+        // SAFETY: an exported abi_version() is the function of the ABI. It has no parameters and returns a number in
+        // every version of the ABI.
         let abi_version: unsafe extern "C" fn() -> u64 =
             unsafe { function(library, "abi_version") }.map_err(not_a_plugin)?;
         // SAFETY: as above; it may be called from any thread at any time.
@@ -193,27 +266,33 @@ impl Loaded {
             ($($name:ident),*) => {
                 memctl_functions {
                     abi_version,
-                    // SAFETY: magic and version say that the library follows the contract in which the symbol of
-                    // this name has the type that the field has.
+                    // SAFETY: by magic and version the library follows the contract, in which the symbol of
+                    // this name has the type of the field.
                     $($name: unsafe { function(library, stringify!($name)) }.map_err(not_a_plugin)?,)*
                 }
             };
         }
         let functions = resolve!(
+            attach_thread,
             last_error,
+            pci_identity,
+            check_options,
             device_create,
             device_destroy,
             device_reset,
             register_memory,
             unregister_memory,
+            plug_memory,
+            unplug_memory,
             mmio_read,
             mmio_write,
             set_dirty_logging,
             inhibit_discard,
-            hold_readable,
+            keep_readable,
             device_save,
             device_restore,
-            device_statistics
+            device_statistics,
+            device_attributes
         );
         Ok(Loaded {
             path,
@@ -235,7 +314,7 @@ unsafe fn function<F: Copy>(library: &'static Library, name: &str) -> Result<F, 
 }
 
 fn loader_message(error: &libloading::Error) -> String {
-    // libloading's own text leaves out what the loader said.
+    // libloading's own text leaves out the loader's message.
     match std::error::Error::source(error) {
         Some(source) => source.to_string(),
         None => error.to_string(),

@@ -32,8 +32,8 @@ const PR_SET_VMA: u64 = 0x5356_4d41;
 
 /// What the device and its runtime may call on a thread that calls the device, complete; `tests/sandbox.rs` runs under
 /// nothing else. Three groups: what requests ask for; a thread's first and last moments with the runtime; and a garbage
-/// collection, which runs on whichever thread's allocation starts it. Requests allocate nothing, but what is logged for a
-/// guest's faults does, so even a vCPU's thread may come to collect.
+/// collection, which runs on the thread whose allocation starts it. Neither requests nor the log records of a guest
+/// allocate, but transport commands do, so even a vCPU's thread may come to collect.
 ///
 /// openat() is for /proc/meminfo, read-only; the runtime goes on if it is refused by path (Landlock), not if it is trapped.
 pub const REQUIRED_SYSCALLS: &[Syscall] = &[

@@ -2,20 +2,20 @@
 //! Who owns which signal once a .NET runtime lives in the process.
 //!
 //! Starting, the runtime takes SIGSEGV and SIGFPE (null references and divisions by zero in C# become exceptions; what
-//! is not its own it hands to the handler that was there before), takes SIGRTMIN to stop threads for a garbage
+//! is not its own it passes to the handler before it), takes SIGRTMIN to stop threads for a garbage
 //! collection, and ignores SIGPIPE. It starts one thread, the finaliser.
 //!
 //! Here that becomes:
 //!
-//! * SIGSEGV and SIGFPE stay with the runtime, which hands on. [`crate::guest_copy`] puts itself before it
-//!   for SIGSEGV and SIGBUS and hands on likewise.
-//! * Everything else is put back as it was, SIGPIPE too: what a write to a closed pipe does is the VMM's decision.
+//! * SIGSEGV and SIGFPE stay with the runtime, which chains to the handler before it. [`crate::guest_copy`] installs its own
+//!   for SIGSEGV and SIGBUS before the runtime's and chains likewise.
+//! * Everything else is restored, SIGPIPE too: the effect of a write to a broken pipe is the VMM's decision.
 //! * **SIGRTMIN is the VMM's**, its vCPU kick. The runtime's handler must not stay: it can run on a thread inside malloc
 //!   and deadlock (dotnet/runtime#121345). Without it a collection waits until threads leave managed code, which
 //!   takes one request at most, since a vCPU waits for the guest in native code. The runtime still sends the
 //!   signal to a thread in managed code, so where nothing had taken it, it is ignored until the VMM does:
 //!   its default action would end the process. A VMM's handler sees such a signal as one more kick.
-//! * The runtime unblocks SIGRTMIN in every thread at the thread's first call. [`keeping_mask`] takes that back, as a VMM
+//! * The runtime unblocks SIGRTMIN in every thread at the thread's first call. [`keeping_mask`] undoes that, as a VMM
 //!   may rely on a kick staying pending until KVM_RUN.
 //! * The runtime's own thread has every signal blocked but faults and SIGRTMIN, so that what is sent to the process as a
 //!   whole runs no handler of the VMM's there.
@@ -44,7 +44,7 @@ pub(crate) struct Saved {
 }
 
 impl Saved {
-    /// Takes down how things are, and blocks all signals but faults in this thread, whose mask new threads inherit.
+    /// Reads the state, and blocks all signals but faults in this thread, whose mask new threads inherit.
     pub(crate) fn before_load() -> io::Result<Self> {
         let mut actions = Vec::new();
         for signal in all_signals() {
@@ -56,7 +56,7 @@ impl Saved {
         })
     }
 
-    /// Puts back what the module's text says is put back.
+    /// Restores what the module's text says the VMM keeps.
     pub(crate) fn after_load(self) -> io::Result<()> {
         for (signal, before) in &self.actions {
             if KEPT_BY_RUNTIME.contains(signal) {
@@ -76,7 +76,7 @@ impl Saved {
     }
 }
 
-/// Runs `call`, and gives this thread's mask back as it was.
+/// Runs `call` and restores this thread's mask.
 pub(crate) fn keeping_mask(call: impl FnOnce()) -> io::Result<()> {
     let mut mask = MaybeUninit::uninit();
     // SAFETY: without a new mask only the old one is written, which is then initialised.

@@ -1,20 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Requests allocate nothing on the managed heap. One test, as the runtime counts for the whole process.
+//! Neither requests nor the log records that a guest causes allocate on the managed heap. One test, as the runtime counts
+//! for the whole process.
 
 mod support;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use memctl_shim::RegionFlags;
 use support::*;
+
+static RECORDS: AtomicU64 = AtomicU64::new(0);
+
+struct Counted;
+
+impl log::Log for Counted {
+    fn enabled(&self, _: &log::Metadata) -> bool {
+        true
+    }
+    fn log(&self, _: &log::Record) {
+        RECORDS.fetch_add(1, Ordering::Relaxed);
+    }
+    fn flush(&self) {}
+}
 
 const ROUNDS: u64 = 1000;
 
-/// The runtime counts an allocating thread's memory by pieces of this size, so a count may be off by one piece for each
-/// thread that allocates; there is one here.
+/// The runtime counts a thread's allocations in units of this size, so a count may be off by one unit for each thread that
+/// allocates; there is one here.
 const COUNTED_BY: u64 = 8192;
 
 #[test]
-fn a_thousand_requests_of_every_kind_allocate_nothing() {
+fn a_thousand_requests_and_records_of_every_kind_allocate_nothing() {
     let plugin = plugin();
-    let guest = Guest::new(&plugin, Mapping::private(64));
+    log::set_logger(&Counted).unwrap();
+    log::set_max_level(log::LevelFilter::Warn);
+    // Room for the three records of each round.
+    let options = "max_log_lines=6000";
+    let guest = Guest::with(
+        &plugin,
+        Mapping::private(64),
+        options,
+        RegionFlags::default(),
+        None,
+    );
     let channel = guest.connect(1)[0];
     let functions = || {
         [INFO]
@@ -31,8 +59,15 @@ fn a_thousand_requests_of_every_kind_allocate_nothing() {
         guest.call(channel, DONTNEED, RAM + 8, 100, 0);
         guest.call(channel, MLOCK, 0, PAGE, 0);
         assert_eq!(guest.read_u32(8), ACK);
+        // Three records: a write of no meaning, an unknown channel, and a request that can't be answered.
+        guest.device.write(0, 8, &[1, 2]);
+        guest.device.write(0, 8, &0x8000_1000_u32.to_le_bytes());
+        guest.memory.protect(0, PAGE, libc::PROT_READ);
+        guest.device.write(0, 8, &channel.command.to_le_bytes());
+        guest.memory.protect(0, PAGE, libc::PROT_READ | libc::PROT_WRITE);
     };
     round();
+    assert_eq!(RECORDS.swap(0, Ordering::Relaxed), 3);
 
     // Reading a counter allocates, the same each time: what two readings in a row differ by.
     let allocated = || guest.counter("managed_allocated_bytes");
@@ -44,6 +79,7 @@ fn a_thousand_requests_of_every_kind_allocate_nothing() {
         round();
     }
     let by_requests = allocated() - before;
+    assert_eq!(RECORDS.load(Ordering::Relaxed), 3 * ROUNDS);
     eprintln!(
         "{by_requests} bytes with {ROUNDS} rounds of {} functions, {by_reading} without",
         functions().count()

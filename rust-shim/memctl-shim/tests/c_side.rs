@@ -87,10 +87,36 @@ fn sizes_offsets_and_values_are_those_of_the_header() {
             flags,
             guest_address,
             length,
-            host_address
+            host_address,
+            block_size
+        }
+    );
+    layout!(
+        lines,
+        memctl_pci_identity {
+            size,
+            vendor_id,
+            device_id,
+            subsystem_vendor_id,
+            subsystem_id,
+            base_class,
+            subclass,
+            programming_interface,
+            revision,
+            bar_size
         }
     );
     layout!(lines, memctl_counter { name, value });
+    layout!(
+        lines,
+        memctl_extent {
+            guest_address,
+            length,
+            protection,
+            flags,
+            name
+        }
+    );
     macro_rules! constants {
         ($($name:ident),* $(,)?) => { $(lines.insert(format!("{} = {}", stringify!($name), $name));)* };
     }
@@ -120,6 +146,10 @@ fn sizes_offsets_and_values_are_those_of_the_header() {
         MEMCTL_LOG_TRACE,
         MEMCTL_REGION_MERGEABLE,
         MEMCTL_REGION_DONTDUMP,
+        MEMCTL_EXTENT_LOCKED,
+        MEMCTL_EXTENT_DONTDUMP,
+        MEMCTL_EXTENT_MERGEABLE,
+        MEMCTL_EXTENT_UNMERGEABLE,
     );
     let in_c = output_of(&mut Command::new(program("layout")));
     assert_eq!(lines, in_c.lines().map(str::to_owned).collect());
@@ -149,10 +179,10 @@ fn a_vmm_in_c_works_with_the_header_alone() {
     );
 }
 
-/// Names that the header declares as functions: what stands before a parenthesis on a declaration's first line.
+/// Names that the header declares as functions: the text before the parenthesis on a declaration's first line.
 fn declared() -> BTreeSet<String> {
     let text = fs::read_to_string(header()).unwrap();
-    let declarations = ["memctl_status ", "uint64_t ", "size_t "];
+    let declarations = ["memctl_status ", "uint64_t ", "size_t ", "void "];
     text.lines()
         .filter_map(|line| declarations.iter().find_map(|start| line.strip_prefix(start)))
         .filter_map(|rest| rest.split_once('('))

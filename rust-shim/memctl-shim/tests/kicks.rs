@@ -45,7 +45,7 @@ fn kick(thread: i32) {
     }
 }
 
-/// Requests until told to stop; returns how many. Each answer is checked.
+/// Makes requests until it is stopped and checks each answer; returns their number.
 fn vcpu(guest: &Guest, channel: Channel, first_page: u64) -> u64 {
     let mut requests = 0;
     while !STOP.load(Ordering::Relaxed) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What loading says of files that are no plugin, or another's. The libraries are small ones in C, compiled here.
+//! The errors of loading files that are no plugin, or another's. The libraries are small ones in C, compiled here.
 
 mod support;
 
@@ -25,7 +25,7 @@ fn library(name: &str, source: &str) -> PathBuf {
     library
 }
 
-fn failure(path: &Path) -> Error {
+fn load_error(path: &Path) -> Error {
     match Plugin::load(path) {
         Ok(_) => panic!("{} was loaded", path.display()),
         Err(error) => {
@@ -47,8 +47,8 @@ fn version(magic: u32, major: u16, minor: u16) -> String {
 const MAGIC: u32 = 0x4d45_4d43;
 
 #[test]
-fn a_missing_file_is_said_to_be_missing() {
-    let error = failure(Path::new("/nonexistent/libmemctl.so"));
+fn a_missing_file_is_reported_as_missing() {
+    let error = load_error(Path::new("/nonexistent/libmemctl.so"));
     assert_eq!(error.kind(), ErrorKind::FileMissing);
     assert_eq!(
         error.to_string(),
@@ -67,18 +67,18 @@ fn a_bare_name_is_a_file_of_this_folder_and_not_one_that_the_loader_would_find()
 fn a_file_that_is_no_library_is_no_plugin() {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("text.so");
     std::fs::write(&path, "no library").unwrap();
-    let error = failure(&path);
+    let error = load_error(&path);
     assert_eq!(error.kind(), ErrorKind::NotAPlugin);
     assert!(
         error.to_string().contains("file too short"),
         "says what the loader said: {error}"
     );
-    assert_eq!(failure(Path::new("/")).kind(), ErrorKind::NotAPlugin);
+    assert_eq!(load_error(Path::new("/")).kind(), ErrorKind::NotAPlugin);
 }
 
 #[test]
 fn a_library_without_abi_version_is_no_plugin() {
-    let error = failure(&library(
+    let error = load_error(&library(
         "no_symbol",
         "int nothing_here(void); int nothing_here(void) { return 0; }",
     ));
@@ -91,7 +91,7 @@ fn a_library_without_abi_version_is_no_plugin() {
 
 #[test]
 fn a_library_of_another_magic_is_no_plugin() {
-    let error = failure(&library("wrong_magic", &version(0x4d45_4d44, 1, 0)));
+    let error = load_error(&library("wrong_magic", &version(0x4d45_4d44, 1, 0)));
     assert_eq!(error.kind(), ErrorKind::NotAPlugin);
     assert!(error.to_string().contains("0x4d454d4400010000"), "{error}");
 }
@@ -99,7 +99,7 @@ fn a_library_of_another_magic_is_no_plugin() {
 #[test]
 fn a_library_of_another_major_version_is_refused_with_both_versions() {
     for (major, minor) in [(2, 0), (0, 7), (3, 1)] {
-        let error = failure(&library(
+        let error = load_error(&library(
             &format!("version_{major}"),
             &version(MAGIC, major, minor),
         ));
@@ -116,7 +116,10 @@ fn a_library_of_another_major_version_is_refused_with_both_versions() {
 fn a_library_that_lacks_a_function_is_no_plugin_and_says_which() {
     let mut source = version(MAGIC, 1, 5);
     for name in [
+        "attach_thread",
         "last_error",
+        "pci_identity",
+        "check_options",
         "device_create",
         "device_destroy",
         "device_reset",
@@ -124,7 +127,7 @@ fn a_library_that_lacks_a_function_is_no_plugin_and_says_which() {
     ] {
         source += &format!("void {name}(void); void {name}(void) {{}}\n");
     }
-    let error = failure(&library("lacking", &source));
+    let error = load_error(&library("lacking", &source));
     assert_eq!(error.kind(), ErrorKind::NotAPlugin);
     assert!(
         error

@@ -152,6 +152,7 @@ fn every_function_knows_a_handle_that_is_null_stale_or_invented() {
             guest_address: 0,
             length: support::PAGE,
             host_address: 0x1000 as *mut _,
+            block_size: 0,
         };
         let (mut data, mut length, state) = ([0xaau8; 8], 0usize, [0u8; 64]);
         // SAFETY: every pointer but the handle is valid for its length; the handle is what the library must not follow.
@@ -161,17 +162,20 @@ fn every_function_knows_a_handle_that_is_null_stale_or_invented() {
                 (f.device_reset)(handle),
                 (f.register_memory)(handle, &region),
                 (f.unregister_memory)(handle, 0, support::PAGE),
+                (f.plug_memory)(handle, 0, support::PAGE),
+                (f.unplug_memory)(handle, 0, support::PAGE),
                 (f.mmio_read)(handle, 0, data.as_mut_ptr(), 8),
                 (f.mmio_write)(handle, 8, data.as_ptr(), 4),
                 (f.set_dirty_logging)(handle, 1),
                 (f.inhibit_discard)(handle, 1),
-                (f.hold_readable)(handle, 1),
+                (f.keep_readable)(handle, 1),
                 (f.device_save)(handle, null_mut(), 0, &mut length),
                 (f.device_restore)(handle, state.as_ptr(), state.len()),
                 (f.device_statistics)(handle, null_mut(), 0, &mut length),
+                (f.device_attributes)(handle, null_mut(), 0, &mut length),
             ]
         };
-        assert_eq!(statuses, [MEMCTL_INVALID_HANDLE; 12], "handle {handle:?}");
+        assert_eq!(statuses, [MEMCTL_INVALID_HANDLE; 15], "handle {handle:?}");
         assert_eq!(data, [0; 8], "a failed mmio_read() fills with zeros");
         assert!(last_error(&plugin).contains("handle"), "{}", last_error(&plugin));
     }
@@ -235,9 +239,84 @@ fn null_buffers_and_bad_lengths_are_refused() {
             MEMCTL_BUFFER_TOO_SMALL
         );
         assert!(count > 0);
+        assert_eq!(
+            (f.device_attributes)(device, null_mut(), 0, null_mut()),
+            MEMCTL_INVALID_ARGUMENT
+        );
+        assert_eq!(
+            (f.device_attributes)(device, null_mut(), 1, &mut count),
+            MEMCTL_INVALID_ARGUMENT
+        );
+        assert_eq!(
+            (f.device_attributes)(device, null_mut(), 0, &mut count),
+            MEMCTL_OK
+        );
+        assert_eq!(count, 0, "the guest has set nothing");
         assert_eq!((f.set_dirty_logging)(device, 2), MEMCTL_INVALID_ARGUMENT);
         assert_eq!((f.device_destroy)(device), MEMCTL_OK);
     }
+}
+
+#[test]
+fn the_identity_is_stored_up_to_the_callers_size() {
+    let plugin = support::plugin();
+    let pci_identity = plugin.functions().pci_identity;
+    #[repr(C)]
+    struct Later {
+        identity: memctl_pci_identity,
+        added: u64,
+    }
+    // SAFETY: integers, for which all zeros are valid.
+    let mut later: Later = unsafe { std::mem::zeroed() };
+    later.added = 0xaaaa;
+    let short = size_of::<memctl_pci_identity>() as u32 - 1;
+    // SAFETY: the structure is writable for its size; the library refuses the null, short and misaligned ones.
+    unsafe {
+        assert_eq!(pci_identity(null_mut()), MEMCTL_INVALID_ARGUMENT);
+        let misaligned = (&raw mut later.identity).wrapping_byte_add(4);
+        assert_eq!(pci_identity(misaligned), MEMCTL_INVALID_ARGUMENT);
+        assert_eq!(pci_identity(&mut later.identity), MEMCTL_INVALID_SIZE);
+        later.identity.size = short;
+        assert_eq!(pci_identity(&mut later.identity), MEMCTL_INVALID_SIZE);
+        assert_eq!(later.identity.vendor_id, 0);
+        later.identity.size = size_of::<Later>() as u32;
+        assert_eq!(pci_identity(&mut later.identity), MEMCTL_OK);
+    }
+    assert_eq!(later.identity.size, size_of::<Later>() as u32);
+    assert_eq!(later.added, 0xaaaa);
+    assert_eq!(
+        (later.identity.vendor_id, later.identity.device_id),
+        (0x1ae0, 0x0087)
+    );
+    assert!(later.identity.bar_size.is_power_of_two());
+}
+
+#[test]
+fn check_options_answers_as_device_create_does() {
+    let plugin = support::plugin();
+    let check = plugin.functions().check_options;
+    for options in [
+        &b""[..],
+        b"channels=64",
+        b"channels=many",
+        b"chanels=4",
+        b"\xff\xfe",
+        &[b'a'; 100_000],
+    ] {
+        // SAFETY: the options are readable for their length.
+        let checked = unsafe { check(options.as_ptr().cast(), options.len()) };
+        let message = last_error(&plugin);
+        let (created, device) = create(&plugin, &host(), options);
+        assert_eq!(checked, created);
+        if created == MEMCTL_OK {
+            // SAFETY: a device just made, used by nothing.
+            unsafe { (plugin.functions().device_destroy)(device) };
+        } else {
+            assert_eq!(message, last_error(&plugin));
+        }
+    }
+    // SAFETY: the library refuses null options of a length.
+    assert_eq!(unsafe { check(null(), 4) }, MEMCTL_INVALID_ARGUMENT);
 }
 
 #[test]
@@ -253,6 +332,7 @@ fn a_region_structure_is_checked_before_use() {
             guest_address: 0,
             length: memory.length,
             host_address: memory.start.cast(),
+            block_size: 0,
         };
         change(&mut region);
         // SAFETY: the structure is valid; each change is one that the library refuses.

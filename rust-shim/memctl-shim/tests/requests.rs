@@ -283,7 +283,7 @@ fn after_unregister_the_memory_is_open_and_no_request_reaches_it() {
     let guest = Guest::new(&plugin, Mapping::private(8));
     let other = Mapping::private(8);
     let address = RAM + 0x1000_0000;
-    // SAFETY: unregistered below, before it is closed and dropped.
+    // SAFETY: unregistered below, before it is dropped.
     unsafe {
         guest
             .device
@@ -334,7 +334,7 @@ fn a_request_buffer_that_is_gone_from_its_file_costs_the_request_and_not_the_pro
 }
 
 #[test]
-fn a_request_buffer_that_the_host_has_closed_costs_the_request_and_not_the_process() {
+fn an_inaccessible_request_buffer_costs_the_request_and_not_the_process() {
     let plugin = plugin();
     let guest = Guest::new(&plugin, Mapping::private(8));
     let channels = guest.connect_at(&[0, 4 * PAGE]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a VMM does with a device besides routing accesses: save and restore, dirty logging, pins, closed memory.
+//! The VMM's part besides routing accesses: save and restore, dirty logging, pins, inaccessible memory, blocks.
 
 mod support;
 
@@ -141,7 +141,7 @@ fn inhibited_discards_are_busy_and_drop_nothing() {
 }
 
 #[test]
-fn closed_memory_can_be_read_while_it_is_held_readable() {
+fn inaccessible_memory_is_readable_while_it_is_kept_readable() {
     let plugin = plugin();
     let guest = Guest::new(&plugin, Mapping::private(16));
     let channel = guest.connect(1)[0];
@@ -150,7 +150,7 @@ fn closed_memory_can_be_read_while_it_is_held_readable() {
     let permissions = || vma_at(guest.memory.at(4 * PAGE)).permissions;
     let state = guest.device.save().unwrap();
 
-    guest.device.hold_readable(true).unwrap();
+    guest.device.keep_readable(true).unwrap();
     assert_eq!(permissions(), "r--p");
     assert_eq!(guest.memory.read_u64(4 * PAGE), 0x5ec2e7);
     assert_eq!(
@@ -159,8 +159,66 @@ fn closed_memory_can_be_read_while_it_is_held_readable() {
         "what is saved does not change"
     );
 
-    guest.device.hold_readable(false).unwrap();
+    guest.device.keep_readable(false).unwrap();
     assert_eq!(permissions(), "---p");
+}
+
+#[test]
+fn blocks_are_guest_memory_while_they_are_plugged() {
+    let plugin = plugin();
+    let guest = Guest::new(&plugin, Mapping::private(16));
+    let channel = guest.connect(1)[0];
+    let hotplug = Mapping::private(8);
+    let start = RAM + 16 * PAGE;
+    let region = memctl_shim::Region {
+        block_size: 2 * PAGE,
+        ..hotplug.region(start, RegionFlags::default())
+    };
+    // SAFETY: unregistered below, before the mapping is dropped; only raw accesses are made to it.
+    unsafe { guest.device.register_memory(&region) }.unwrap();
+    let kind = |outcome: Result<(), memctl_shim::Error>| outcome.unwrap_err().kind();
+    let dont_need = |page: u64| guest.on_pages(channel, DONTNEED, 16 + page, 1).0;
+    let device = &guest.device;
+
+    assert_eq!(dont_need(2), libc::EINVAL, "absent until plugged");
+    device.plug_memory(start + 2 * PAGE, 4 * PAGE).unwrap();
+    assert_eq!([dont_need(2), dont_need(5)], [0, 0]);
+    assert_eq!([dont_need(1), dont_need(6)], [libc::EINVAL; 2]);
+    assert_eq!(
+        guest.on_pages(channel, DONTNEED, 18, 4),
+        (0, 0),
+        "adjoining blocks"
+    );
+
+    for (address, length) in [(4, 2), (0, 4), (4, 4), (3, 2), (6, 1)] {
+        let outcome = device.plug_memory(start + address * PAGE, length * PAGE);
+        assert_eq!(kind(outcome), ErrorKind::InvalidArgument, "{address} {length}");
+    }
+    assert_eq!(dont_need(0), libc::EINVAL, "a refused call changes nothing");
+    assert_eq!(kind(device.plug_memory(RAM, 2 * PAGE)), ErrorKind::NotFound);
+    assert_eq!(
+        kind(device.plug_memory(start + 6 * PAGE, 4 * PAGE)),
+        ErrorKind::NotFound
+    );
+    assert_eq!(
+        kind(device.unplug_memory(start, 2 * PAGE)),
+        ErrorKind::InvalidArgument
+    );
+
+    assert_eq!(guest.on_pages(channel, MPROTECT_R, 18, 2), (0, 0));
+    let permissions = || vma_at(hotplug.at(2 * PAGE)).permissions;
+    assert_eq!(permissions(), "r--p");
+    let extents = device.attributes().unwrap();
+    let described = |extent: &memctl_shim::Extent| (extent.guest_address, extent.length, extent.protection);
+    let expected = (start + 2 * PAGE, 2 * PAGE, libc::PROT_READ as u32);
+    assert_eq!(extents.iter().map(described).collect::<Vec<_>>(), [expected]);
+    device.unplug_memory(start + 2 * PAGE, 2 * PAGE).unwrap();
+    assert_eq!(permissions(), "rw-p", "reverted");
+    assert_eq!(device.attributes().unwrap(), []);
+    assert_eq!([dont_need(2), dont_need(4)], [libc::EINVAL, 0]);
+
+    device.unregister_memory(start, 8 * PAGE).unwrap();
+    assert_eq!(kind(device.plug_memory(start, 2 * PAGE)), ErrorKind::NotFound);
 }
 
 #[test]

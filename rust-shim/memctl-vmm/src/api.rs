@@ -1,29 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The HTTP API on a Unix socket: Cloud Hypervisor's names where it has one for the thing, and two of our own
-//! (`vm.memctl-inhibit-discard`, which a VFIO device does there, and `vm.dirty-log`, which a migration does there).
+//! The HTTP API on a Unix socket: Cloud Hypervisor's names where it has one, and two more
+//! (`vm.memctl-inhibit-discard`, for what a VFIO device does there, and `vm.dirty-log`, for what a migration does).
 
 use std::collections::BTreeMap;
-use std::io::BufReader;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::io::Read;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 use std::sync::Arc;
 use std::thread;
 
+use anyhow::{anyhow, Context, Result};
 use memctl_shim::Device;
 use serde::Deserialize;
 use serde_json::{json, Value};
+use tiny_http::{Header, Method, Server, StatusCode};
 
 use crate::event::Event;
-use crate::failure::{Doing, Result};
-use crate::http::{self, HttpRequest};
 use crate::option_list;
 use crate::ports::Ending;
 use crate::vm::Vm;
 
 const PREFIX: &str = "/api/v1/";
+/// Maximum length of a request's body; a longer one is not read.
+const MAX_BODY: u64 = 64 << 10;
 
-/// What a client can ask for.
+/// A response of the HTTP server.
+type HttpResponse = tiny_http::Response<std::io::Cursor<Vec<u8>>>;
+
+/// A request of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// GET vmm.ping
@@ -52,7 +57,7 @@ pub enum Request {
     TakeDirtyLog,
 }
 
-/// The outcome: a body or none, or a sentence.
+/// The outcome: a body or none, or an error.
 pub type Response = Result<Option<Value>>;
 
 #[derive(Deserialize)]
@@ -103,14 +108,14 @@ pub fn answer(vm: &mut Vm, request: &Request) -> Response {
         Request::InhibitDiscard(enabled) => vm.devices()?.iter().try_for_each(|device| {
             device
                 .inhibit_discard(*enabled)
-                .doing("can't switch the inhibition of discards")
+                .context("can't switch the inhibition of discards")
         }),
         Request::SetDirtyLog(enabled) => vm.set_dirty_logging(*enabled),
     };
     done.map(|()| None)
 }
 
-/// Beside what Cloud Hypervisor tells: where each region is, so that a person can look at it in /proc/PID/smaps.
+/// Cloud Hypervisor's fields, and the place of each region, for a look at /proc/PID/smaps.
 fn info(vm: &Vm) -> Value {
     let state = if vm.is_running() { "Running" } else { "Paused" };
     let regions = vm.ram().regions().iter().map(|region| {
@@ -125,7 +130,7 @@ fn info(vm: &Vm) -> Value {
 /// The first device is `memctl`, the others `memctl1` and so on.
 fn counters(vm: &Vm) -> Result<Value> {
     let of_device = |(index, device): (usize, &Arc<Device>)| {
-        let counters = device.counters().doing("can't read the device's counters")?;
+        let counters = device.counters().context("can't read the device's counters")?;
         let counters: BTreeMap<_, _> = counters
             .iter()
             .map(|counter| (counter.name.to_owned(), counter.value))
@@ -140,70 +145,86 @@ fn counters(vm: &Vm) -> Result<Value> {
     devices.collect::<Result<_>>().map(Value::Object)
 }
 
-/// Serves the socket with a thread of its own, one client after the other.
+/// Serves the socket with threads of the HTTP server, and hands one request after the other to the owner of the VM.
 ///
 /// # Errors
 /// The socket can't be made: most often, because it exists.
 pub fn listen(path: &Path, events: Sender<Event>) -> Result<()> {
-    let listener = UnixListener::bind(path).doing(&format!("can't listen at {}", path.display()))?;
+    let listener = UnixListener::bind(path).with_context(|| format!("can't listen at {}", path.display()))?;
+    serve(listener, events)
+}
+
+fn serve(listener: UnixListener, events: Sender<Event>) -> Result<()> {
+    let server = Server::from_listener(listener, None).map_err(|error| anyhow!(error))?;
     thread::Builder::new()
         .name("http-server".to_owned())
         .spawn(move || {
-            for stream in listener.incoming() {
-                if let Err(error) = stream.and_then(|stream| serve(stream, &events)) {
-                    log::warn!("a client of the API: {error}");
-                }
+            for request in server.incoming_requests() {
+                handle(request, &events);
             }
         })
-        .doing("can't start the thread of the API")?;
+        .context("can't start the thread of the API")?;
     Ok(())
 }
 
-fn serve(mut stream: UnixStream, events: &Sender<Event>) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    while let Some(request) = http::read_request(&mut reader)? {
-        let request = parse(&request);
-        let ends = request == Ok(Some(Request::Shutdown));
-        let (status, body) = respond(request, events);
-        let written = http::write_response(&mut stream, status, &body);
-        if ends {
-            // Not before: with the process, the answer would be lost. It fails if the VM is ending already.
-            drop(events.send(Event::Ended(Ending::PowerOff)));
-        }
-        written?;
+fn handle(mut request: tiny_http::Request, events: &Sender<Event>) {
+    let mut body = Vec::new();
+    let read = request.as_reader().take(MAX_BODY + 1).read_to_end(&mut body);
+    let parsed = match read {
+        Ok(length) if length as u64 <= MAX_BODY => parse(request.method(), request.url(), &body),
+        Ok(_) => Err(anyhow!("the body is longer than {MAX_BODY} bytes")),
+        Err(error) => Err(error.into()),
+    };
+    let ends = matches!(parsed, Ok(Some(Request::Shutdown)));
+    let answered = request.respond(respond(parsed, events));
+    if ends {
+        // After the response, which the end of the process would cut off. Fails if the VM is ending already.
+        drop(events.send(Event::Ended(Ending::PowerOff)));
     }
-    Ok(())
+    if let Err(error) = answered {
+        log::warn!("a client of the API: {error}");
+    }
 }
 
-fn respond(request: std::result::Result<Option<Request>, String>, events: &Sender<Event>) -> (u16, Vec<u8>) {
+fn respond(request: Result<Option<Request>>, events: &Sender<Event>) -> HttpResponse {
     let request = match request {
         Ok(Some(request)) => request,
-        Ok(None) => return (404, error_body("no such request")),
-        Err(sentence) => return (400, error_body(&sentence)),
+        Ok(None) => return json_response(404, &json!(["no such request"])),
+        Err(error) => return error_response(400, &error),
     };
+    let ending = || json_response(500, &json!(["the VM is ending"]));
     let (reply, response) = mpsc::channel();
     // Both fail only while the VMM ends.
     if events.send(Event::Api(request, reply)).is_err() {
-        return (500, error_body("the VM is ending"));
+        return ending();
     }
     match response.recv() {
-        Ok(Ok(Some(body))) => (200, body.to_string().into_bytes()),
-        Ok(Ok(None)) => (204, Vec::new()),
-        Ok(Err(error)) => (500, error_body(&error.to_string())),
-        Err(_) => (500, error_body("the VM is ending")),
+        Ok(Ok(Some(body))) => json_response(200, &body),
+        Ok(Ok(None)) => HttpResponse::from_data(Vec::new()).with_status_code(StatusCode(204)),
+        Ok(Err(error)) => error_response(500, &error),
+        Err(_) => ending(),
     }
 }
 
-fn error_body(sentence: &str) -> Vec<u8> {
-    json!([sentence]).to_string().into_bytes()
+fn error_response(status: u16, error: &anyhow::Error) -> HttpResponse {
+    json_response(status, &json!([format!("{error:#}")]))
+}
+
+fn json_response(status: u16, body: &Value) -> HttpResponse {
+    let response = HttpResponse::from_string(body.to_string()).with_status_code(StatusCode(status));
+    match Header::from_bytes("Content-Type", "application/json") {
+        Ok(header) => response.with_header(header),
+        // Only a name or value that is not ASCII is refused.
+        Err(()) => response,
+    }
 }
 
 /// None if there is no such request.
-fn parse(request: &HttpRequest) -> std::result::Result<Option<Request>, String> {
-    let Some(name) = request.path.strip_prefix(PREFIX) else {
+fn parse(method: &Method, url: &str, body: &[u8]) -> Result<Option<Request>> {
+    let Some(name) = url.strip_prefix(PREFIX) else {
         return Ok(None);
     };
-    Ok(Some(match (request.method.as_str(), name) {
+    Ok(Some(match (method.as_str(), name) {
         ("GET", "vmm.ping") => Request::Ping,
         ("GET", "vm.info") => Request::Info,
         ("GET", "vm.counters") => Request::Counters,
@@ -212,88 +233,99 @@ fn parse(request: &HttpRequest) -> std::result::Result<Option<Request>, String> 
         ("PUT", "vm.resume") => Request::Resume,
         ("PUT", "vm.reboot") => Request::Reboot,
         ("PUT", "vm.shutdown" | "vmm.shutdown") => Request::Shutdown,
-        ("PUT", "vm.snapshot") => Request::Snapshot(option_list::file_url(
-            &body::<SnapshotBody>(request)?.destination_url,
-        )?),
-        ("PUT", "vm.resize") => Request::Resize(body::<ResizeBody>(request)?.desired_ram),
-        ("PUT", "vm.memctl-inhibit-discard") => Request::InhibitDiscard(body::<SwitchBody>(request)?.enabled),
-        ("PUT", "vm.dirty-log") => Request::SetDirtyLog(body::<SwitchBody>(request)?.enabled),
+        ("PUT", "vm.snapshot") => {
+            let url = parse_body::<SnapshotBody>(body)?.destination_url;
+            Request::Snapshot(option_list::file_url(&url).map_err(|error| anyhow!(error))?)
+        }
+        ("PUT", "vm.resize") => Request::Resize(parse_body::<ResizeBody>(body)?.desired_ram),
+        ("PUT", "vm.memctl-inhibit-discard") => {
+            Request::InhibitDiscard(parse_body::<SwitchBody>(body)?.enabled)
+        }
+        ("PUT", "vm.dirty-log") => Request::SetDirtyLog(parse_body::<SwitchBody>(body)?.enabled),
         _ => return Ok(None),
     }))
 }
 
-fn body<'a, T: Deserialize<'a>>(request: &'a HttpRequest) -> std::result::Result<T, String> {
-    serde_json::from_slice(&request.body).map_err(|error| format!("the body: {error}"))
+fn parse_body<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T> {
+    serde_json::from_slice(body).context("the body")
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
-    use std::net::Shutdown;
-    use std::time::Duration;
+    use std::io::{ErrorKind, Write};
+    use std::os::unix::net::UnixStream;
 
     use super::*;
 
-    fn parsed(method: &str, path: &str, body: &str) -> std::result::Result<Option<Request>, String> {
-        parse(&HttpRequest {
-            method: method.to_owned(),
-            path: path.to_owned(),
-            body: body.into(),
-        })
+    fn parsed(method: Method, url: &str, body: &str) -> Result<Option<Request>> {
+        parse(&method, url, body.as_bytes())
     }
 
     #[test]
     fn requests_have_cloud_hypervisors_names() {
-        let snapshot = parsed(
-            "PUT",
-            "/api/v1/vm.snapshot",
-            r#"{"destination_url":"file:///tmp/s"}"#,
-        );
-        assert_eq!(snapshot, Ok(Some(Request::Snapshot(PathBuf::from("/tmp/s")))));
-        let resize = parsed("PUT", "/api/v1/vm.resize", r#"{"desired_ram":1024}"#);
-        assert_eq!(resize, Ok(Some(Request::Resize(1024))));
-        assert_eq!(
-            parsed("GET", "/api/v1/vm.counters", ""),
-            Ok(Some(Request::Counters))
-        );
+        for (method, name, body, expected) in [
+            (
+                Method::Put,
+                "vm.snapshot",
+                r#"{"destination_url":"file:///tmp/s"}"#,
+                Request::Snapshot(PathBuf::from("/tmp/s")),
+            ),
+            (
+                Method::Put,
+                "vm.resize",
+                r#"{"desired_ram":1024}"#,
+                Request::Resize(1024),
+            ),
+            (Method::Get, "vm.counters", "", Request::Counters),
+        ] {
+            let request = parsed(method, &format!("/api/v1/{name}"), body).unwrap();
+            assert_eq!(request, Some(expected));
+        }
     }
 
     #[test]
-    fn what_is_unknown_is_not_found_and_what_is_wrong_is_refused() {
-        assert_eq!(parsed("GET", "/api/v1/vm.pause", ""), Ok(None));
-        assert_eq!(parsed("PUT", "/vm.pause", ""), Ok(None));
-        assert!(parsed("PUT", "/api/v1/vm.resize", "").is_err());
-        assert!(parsed("PUT", "/api/v1/vm.resize", r#"{"desired_vcpus":1}"#).is_err());
-        assert!(parsed("PUT", "/api/v1/vm.snapshot", r#"{"destination_url":"/tmp"}"#).is_err());
+    fn unknown_requests_are_not_found_and_wrong_bodies_refused() {
+        for (method, url) in [(Method::Get, "/api/v1/vm.pause"), (Method::Put, "/vm.pause")] {
+            assert_eq!(parsed(method, url, "").unwrap(), None);
+        }
+        for (name, body) in [
+            ("vm.resize", ""),
+            ("vm.resize", r#"{"desired_vcpus":1}"#),
+            ("vm.snapshot", r#"{"destination_url":"/tmp"}"#),
+        ] {
+            assert!(parsed(Method::Put, &format!("/api/v1/{name}"), body).is_err());
+        }
+    }
+
+    /// Asks a server of this module; returns the response's text, all of which the client must have when `answer` returns.
+    fn exchange(name: &str, request: &str, answer: impl FnOnce(&mpsc::Receiver<Event>)) -> String {
+        let path = std::env::temp_dir().join(format!("memctl-vmm-{}-{name}", std::process::id()));
+        let (sender, events) = mpsc::channel();
+        listen(&path, sender).unwrap();
+        let mut client = UnixStream::connect(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        client.write_all(request.as_bytes()).unwrap();
+        answer(&events);
+        client.set_nonblocking(true).unwrap();
+        let mut text = Vec::new();
+        let error = client.read_to_end(&mut text).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WouldBlock, "the connection stays open");
+        String::from_utf8(text).unwrap()
     }
 
     #[test]
     fn a_shutdown_is_answered_before_the_vm_ends() {
-        let (mut client, server) = UnixStream::pair().unwrap();
-        fill(&server);
-        let (sender, events) = mpsc::channel();
-        client
-            .write_all(b"PUT /api/v1/vm.shutdown HTTP/1.1\r\n\r\n")
-            .unwrap();
-        client.shutdown(Shutdown::Write).unwrap();
-        let serving = thread::spawn(move || serve(server, &sender).unwrap());
-        match events.recv().unwrap() {
-            Event::Api(Request::Shutdown, reply) => reply.send(Ok(None)).unwrap(),
-            _ => panic!("another event"),
-        }
-        // The answer has no room yet.
-        assert!(events.recv_timeout(Duration::from_millis(100)).is_err());
-        let mut all = Vec::new();
-        client.read_to_end(&mut all).unwrap();
-        assert!(all.ends_with(b"204 No Content\r\nServer: memctl-vmm\r\n\r\n"));
-        assert!(matches!(events.recv(), Ok(Event::Ended(Ending::PowerOff))));
-        serving.join().unwrap();
-    }
-
-    /// Leaves no room for what is written next.
-    fn fill(mut stream: &UnixStream) {
-        stream.set_nonblocking(true).unwrap();
-        while stream.write(&[b' '; 4096]).is_ok() {}
-        stream.set_nonblocking(false).unwrap();
+        let text = exchange(
+            "shutdown",
+            "PUT /api/v1/vm.shutdown HTTP/1.1\r\nHost: vmm\r\n\r\n",
+            |events| {
+                match events.recv().unwrap() {
+                    Event::Api(Request::Shutdown, reply) => reply.send(Ok(None)).unwrap(),
+                    _ => panic!("another event"),
+                }
+                assert!(matches!(events.recv(), Ok(Event::Ended(Ending::PowerOff))));
+            },
+        );
+        assert!(text.starts_with("HTTP/1.1 204 "), "{text}");
     }
 }

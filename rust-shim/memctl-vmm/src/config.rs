@@ -4,12 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use anyhow::{bail, Result};
 use clap::Parser;
 use serde::{Deserialize, Serialize};
 
-use crate::failure::{self, Failure};
 use crate::option_list::{file_url, pairs, parse_size, parse_toggle};
-use crate::pci::MAX_MEMCTL_FUNCTIONS;
+use crate::pci::MAX_PLUGIN_FUNCTIONS;
 
 const HUGE_PAGE_SIZE: u64 = 2 << 20;
 /// The ids of a local APIC are 8 bits wide, and 255 means all of them.
@@ -47,7 +47,7 @@ pub struct Arguments {
     #[arg(long, default_value = "off", value_parser = ["off", "null"])]
     pub console: String,
 
-    /// Sandbox of the vCPU threads: true (a forbidden system call ends the VMM), false (none), log (it is logged and goes on)
+    /// Sandbox of all threads: true (a forbidden system call ends the VMM), false (none), log (the kernel logs and permits it)
     #[arg(long, default_value = "true")]
     pub seccomp: SeccompConfig,
 
@@ -120,7 +120,7 @@ pub enum SeccompConfig {
 pub struct MemctlConfig {
     /// The plugin's library.
     pub plugin: PathBuf,
-    /// What the plugin parses: everything that follows the path.
+    /// Everything that follows the path, for the plugin to judge.
     pub options: String,
 }
 
@@ -140,16 +140,14 @@ impl Arguments {
     ///
     /// # Errors
     /// There are too many devices, or of different plugins.
-    pub fn plugin(&self) -> failure::Result<Option<&Path>> {
+    pub fn plugin(&self) -> anyhow::Result<Option<&Path>> {
         let mut paths = self.memctl.iter().map(|config| config.plugin.as_path());
         let first = paths.next();
         if paths.any(|path| Some(path) != first) {
-            return Err(Failure::new("every --memctl must name the same plugin"));
+            bail!("every --memctl must name the same plugin");
         }
-        if self.memctl.len() > MAX_MEMCTL_FUNCTIONS {
-            return Err(Failure::new(format!(
-                "there is room for {MAX_MEMCTL_FUNCTIONS} memctl devices"
-            )));
+        if self.memctl.len() > MAX_PLUGIN_FUNCTIONS {
+            bail!("there is room for {MAX_PLUGIN_FUNCTIONS} memctl devices");
         }
         Ok(first)
     }
@@ -352,8 +350,8 @@ mod tests {
             Some("/a.so".into())
         );
         assert!(plugin_of(&["/a.so", "/b.so"]).is_err());
-        assert!(plugin_of(&["/a.so"; MAX_MEMCTL_FUNCTIONS]).is_ok());
-        assert!(plugin_of(&["/a.so"; MAX_MEMCTL_FUNCTIONS + 1]).is_err());
+        assert!(plugin_of(&["/a.so"; MAX_PLUGIN_FUNCTIONS]).is_ok());
+        assert!(plugin_of(&["/a.so"; MAX_PLUGIN_FUNCTIONS + 1]).is_err());
     }
 
     #[test]

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The thread that owns the VM: starts it, does what the API asks, and ends when the guest does.
+//! The thread that owns the VM: starts it, carries out requests of the API, and ends when the guest does.
 
 use std::sync::mpsc::{self, Receiver};
 
+use anyhow::{Context, Result};
 use memctl_shim::Plugin;
 
 use crate::api;
 use crate::config::{Arguments, SerialConfig};
 use crate::event::Event;
-use crate::failure::{Doing, Result};
 use crate::ports::Ending;
+use crate::seccomp::Sandbox;
 use crate::vm::Vm;
 use crate::GUEST_FAILED;
 
@@ -18,8 +19,13 @@ use crate::GUEST_FAILED;
 /// # Errors
 /// The VM can't be made.
 pub fn run(arguments: &Arguments, plugin: Option<&Plugin>) -> Result<u8> {
+    // Before any thread of ours: they inherit it.
+    let sandbox = Sandbox::new(arguments.seccomp)?;
+    if let Some(sandbox) = &sandbox {
+        sandbox.enter()?;
+    }
     let (sender, events) = mpsc::channel();
-    let mut vm = Vm::new(arguments, plugin, &sender)?;
+    let mut vm = Vm::new(arguments, plugin, sandbox, &sender)?;
     if let Some(socket) = &arguments.api_socket {
         api::listen(&socket.0, sender)?;
     }
@@ -30,10 +36,10 @@ pub fn run(arguments: &Arguments, plugin: Option<&Plugin>) -> Result<u8> {
         vm.resume();
     }
     let status = serve(&mut vm, &events);
-    // Parks the vCPUs, so that none runs while guest RAM goes.
+    // So that no vCPU runs while guest RAM is unmapped.
     vm.pause()?;
     if let Some(socket) = &arguments.api_socket {
-        std::fs::remove_file(&socket.0).doing("can't remove the API's socket")?;
+        std::fs::remove_file(&socket.0).context("can't remove the API's socket")?;
     }
     Ok(status)
 }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What CPUID tells a vCPU: all that KVM supports and a snapshot keeps, in a topology of one socket with one thread per core.
+//! A vCPU's CPUID: all that KVM supports and a snapshot can save, in a topology of one socket with one thread per core.
 
+use anyhow::{Context, Result};
 use kvm_bindings::{kvm_cpuid_entry2, CpuId, KVM_MAX_CPUID_ENTRIES};
 use kvm_ioctls::{Cap, Kvm};
-
-use crate::failure::{Doing, Result};
 
 const LEAF_FEATURES: u32 = 0x1;
 const LEAF_CACHES: u32 = 0x4;
@@ -12,8 +11,8 @@ const LEAVES_TOPOLOGY: [u32; 2] = [0xb, 0x1f];
 const LEAF_AMD_SIZES: u32 = 0x8000_0008;
 const LEAF_AMD_TOPOLOGY: u32 = 0x8000_001e;
 const LEAF_KVM_FEATURES: u32 = 0x4000_0001;
-/// KVM_FEATURE_PV_UNHALT: a processor that waits for a spin lock halts, and is woken by a hypercall. A wake-up that comes
-/// just before the halt is in no state that KVM hands out, so that a snapshot could lose it and the processor would sleep for ever.
+/// KVM_FEATURE_PV_UNHALT: a processor that waits for a spin lock halts until a hypercall of another one. KVM reports a
+/// wake-up just before the halt in no state, so a snapshot could lose it, and the processor would sleep for ever.
 const EAX_PV_UNHALT: u32 = 1 << 7;
 const ECX_TSC_DEADLINE: u32 = 1 << 24;
 const ECX_HYPERVISOR: u32 = 1 << 31;
@@ -22,14 +21,14 @@ const EDX_MULTIPLE_PROCESSORS: u32 = 1 << 28;
 const LEVEL_THREAD: u32 = 1 << 8;
 const LEVEL_CORE: u32 = 2 << 8;
 
-/// What KVM supports on this host.
+/// The features that KVM supports on this host.
 ///
 /// # Errors
-/// KVM refuses to tell.
+/// KVM refuses.
 pub fn supported(kvm: &Kvm) -> Result<CpuId> {
     let mut cpuid = kvm
         .get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)
-        .doing("KVM_GET_SUPPORTED_CPUID")?;
+        .context("KVM_GET_SUPPORTED_CPUID")?;
     if kvm.check_extension(Cap::TscDeadlineTimer) {
         for entry in cpuid
             .as_mut_slice()
@@ -84,7 +83,7 @@ fn adapt(entry: &mut kvm_cpuid_entry2, index: u32, count: u32) {
     }
 }
 
-/// Bits of the APIC id that tell the cores of the package apart.
+/// Bits of the APIC id that number the cores of the package.
 fn apic_id_bits(count: u32) -> u32 {
     count.next_power_of_two().trailing_zeros()
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What other threads tell the one that controls the VM.
+//! Messages to the thread that controls the VM.
 
 use std::sync::mpsc::Sender;
 
@@ -8,7 +8,7 @@ use crate::ports::Ending;
 
 /// A message to the controlling thread.
 pub enum Event {
-    /// The guest has ended by its own will, or at the API's request, which has been answered.
+    /// The guest has ended itself, or the API has ended it, after its response.
     Ended(Ending),
     /// The guest can't go on: why, as one sentence.
     Failed(String),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where things are in the guest's physical address space: Cloud Hypervisor's layout on x86-64.
+//! The guest's physical address space: Cloud Hypervisor's layout on x86-64.
 
-/// End of the conventional memory that a kernel may use; what follows up to [`HIGH_RAM_START`] is RAM, too, but the
-/// memory map that the guest is given leaves it out.
+/// End of the conventional memory that a kernel may use. RAM from here to [`HIGH_RAM_START`] is not in the guest's
+/// memory map.
 pub const EBDA_START: u64 = 0xa_0000;
 /// ACPI's root pointer, with the tables after it.
 pub const RSDP: u64 = EBDA_START;
@@ -25,7 +25,7 @@ pub const LOCAL_APIC: u64 = 0xfee0_0000;
 /// Hot-plugged RAM starts at a multiple of this.
 pub const HOTPLUG_ALIGNMENT: u64 = 128 << 20;
 
-/// A piece of guest-physical address space.
+/// A range of guest-physical address space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
     /// First address.
@@ -62,7 +62,7 @@ pub fn hotplug_start(ram_end: u64) -> u64 {
     ram_end.max(RAM_64BIT_START).next_multiple_of(HOTPLUG_ALIGNMENT)
 }
 
-/// What the guest is told that it may use: RAM without the part below 1 MiB that holds tables.
+/// The guest's memory map: RAM without the part below 1 MiB that contains tables.
 pub fn usable(ram: &[Range]) -> Vec<Range> {
     let mut usable = vec![Range {
         start: 0,
@@ -87,7 +87,7 @@ mod tests {
     const GIB: u64 = 1 << 30;
 
     #[test]
-    fn ram_below_the_hole_is_one_piece() {
+    fn ram_below_the_hole_is_one_range() {
         assert_eq!(
             ram(512 << 20),
             [Range {

@@ -13,8 +13,6 @@ mod control;
 mod cpuid;
 mod dirty;
 mod event;
-mod failure;
-mod http;
 mod layout;
 mod memory;
 mod memory_file;
@@ -31,15 +29,15 @@ mod vm;
 use std::panic;
 use std::process::{self, ExitCode};
 
+use anyhow::{Context, Result};
 use clap::Parser;
 use memctl_shim::Plugin;
 
 use crate::config::Arguments;
-use crate::failure::{Doing, Result};
 
-/// The VM could not be made: one sentence on standard error says why.
+/// The VM could not be made: one sentence on standard error gives the reason.
 const START_FAILED: u8 = 3;
-/// The guest could not go on (it touched memory that it had closed, a triple fault, ...): one sentence says why.
+/// The guest could not go on (an access fault, a triple fault, ...): one sentence on standard error gives the reason.
 const GUEST_FAILED: u8 = 4;
 
 fn main() -> ExitCode {
@@ -50,7 +48,7 @@ fn main() -> ExitCode {
     match load_plugin(&arguments).and_then(|plugin| run(&arguments, plugin.as_ref())) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("memctl-vmm: {error}");
+            eprintln!("memctl-vmm: {error:#}");
             ExitCode::from(START_FAILED)
         }
     }
@@ -58,7 +56,18 @@ fn main() -> ExitCode {
 
 fn load_plugin(arguments: &Arguments) -> Result<Option<Plugin>> {
     let path = arguments.plugin()?;
-    path.map(Plugin::load).transpose().doing("can't load the plugin")
+    let plugin = path
+        .map(Plugin::load)
+        .transpose()
+        .context("can't load the plugin")?;
+    if let Some(plugin) = &plugin {
+        for device in &arguments.memctl {
+            plugin
+                .check_options(&device.options)
+                .context("the plugin refuses its options")?;
+        }
+    }
+    Ok(plugin)
 }
 
 fn run(arguments: &Arguments, plugin: Option<&Plugin>) -> Result<u8> {
@@ -70,7 +79,7 @@ fn run(arguments: &Arguments, plugin: Option<&Plugin>) -> Result<u8> {
     control::run(arguments, plugin)
 }
 
-/// A VM that has lost a vCPU thread to a panic would hang; it ends instead, whatever profile this was compiled with.
+/// A panic of one thread ends the process, in every profile: a VM without one of its vCPUs would hang.
 fn end_with_a_panic() {
     let report = panic::take_hook();
     panic::set_hook(Box::new(move |what| {

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Guest RAM: made, mapped, and told to KVM and to the plugin, at boot and while the guest runs.
+//! Guest RAM: mapped, and registered with KVM and the plugin, at boot and by hot-plug.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::FromRawFd;
 use std::sync::{Arc, RwLock};
 
+use anyhow::{bail, Context, Result};
 use kvm_bindings::{kvm_userspace_memory_region, KVM_MEM_LOG_DIRTY_PAGES};
 use kvm_ioctls::VmFd;
 use memctl_shim::{Device, Region, RegionFlags};
 use vm_memory::{FileOffset, GuestAddress, GuestMemoryMmap, GuestMemoryRegion, GuestRegionMmap, MmapRegion};
 
 use crate::config::MemoryConfig;
-use crate::failure::{Doing, Failure, Result};
 use crate::layout::{self, Range};
 
 /// One mapping of guest RAM.
@@ -39,7 +40,7 @@ impl RamRegion {
         &self.mapping
     }
 
-    /// The memfd of a shared mapping: what it holds is what RAM holds.
+    /// The memfd of a shared mapping, whose content is that of RAM.
     pub fn shared_file(&self) -> Option<&File> {
         let shared = self.mapping.flags() & libc::MAP_SHARED != 0;
         self.mapping
@@ -49,7 +50,7 @@ impl RamRegion {
     }
 }
 
-/// Where RAM is, for vCPU threads that meet an access which KVM could not carry out.
+/// The ranges of RAM, for vCPU threads that handle an access which KVM could not carry out.
 #[derive(Default)]
 pub struct RamMap(RwLock<Vec<Range>>);
 
@@ -123,10 +124,10 @@ impl GuestRam {
     /// None that [`Self::add`] lets come about.
     pub fn view(&self) -> Result<GuestMemoryMmap> {
         let regions = self.regions.iter().map(|region| region.mapping.clone()).collect();
-        GuestMemoryMmap::from_arc_regions(regions).doing("can't lay out guest RAM")
+        GuestMemoryMmap::from_arc_regions(regions).context("can't lay out guest RAM")
     }
 
-    /// Adds a region: maps it, gives it to KVM, then to the plugin.
+    /// Adds a region: maps it, registers it with KVM, then with the plugin.
     ///
     /// # Errors
     /// The host has not the memory, or KVM or the plugin refuses it; nothing is added then.
@@ -137,10 +138,10 @@ impl GuestRam {
             slot: slot.unwrap_or(u32::MAX),
             mapping,
         };
-        self.give_to_kvm(&region, range.length)?;
-        if let Err(failure) = self.register(&region) {
-            self.give_to_kvm(&region, 0)?;
-            return Err(failure);
+        self.set_kvm_slot(&region, range.length)?;
+        if let Err(error) = self.register(&region) {
+            self.set_kvm_slot(&region, 0)?;
+            return Err(error);
         }
         let place = self
             .regions
@@ -150,13 +151,14 @@ impl GuestRam {
         Ok(())
     }
 
-    /// Gives a region to every device, or to none.
+    /// Registers a region with every device, or with none.
     fn register(&self, region: &RamRegion) -> Result<()> {
         let range = region.range();
         let description = Region {
             guest_address: range.start,
             length: range.length,
             host_address: region.host_address(),
+            block_size: 0,
             flags: RegionFlags {
                 mergeable: self.config.mergeable,
                 ..RegionFlags::default()
@@ -167,28 +169,25 @@ impl GuestRam {
             // unregister it first.
             if let Err(error) = unsafe { device.register_memory(&description) } {
                 unregister(&self.devices[..index], range);
-                return Err(Failure::new(format!(
-                    "the plugin refuses guest RAM at {:#x}: {error}",
-                    range.start
-                )));
+                bail!("the plugin refuses guest RAM at {:#x}: {error}", range.start);
             }
         }
         Ok(())
     }
 
-    /// Takes away the last region, which must be hot-plugged: from the plugin, then from KVM, then from the host.
+    /// Removes the last region, which must be hot-plugged: from the plugin, then from KVM, then from the host.
     ///
     /// # Errors
     /// There is no hot-plugged region, or KVM refuses.
     fn remove_last(&mut self) -> Result<()> {
         if self.regions.len() == self.boot_regions {
-            return Err(Failure::new("RAM present at boot can't be unplugged"));
+            bail!("RAM present at boot can't be unplugged");
         }
-        let region = self.regions.pop().ok_or_else(|| Failure::new("no RAM"))?;
+        let region = self.regions.pop().context("no RAM")?;
         self.map.set(&self.regions);
         let range = region.range();
         unregister(&self.devices, range);
-        self.give_to_kvm(&region, 0)
+        self.set_kvm_slot(&region, 0)
     }
 
     /// Makes RAM `size` bytes large: by hot-plugging one region, or by unplugging hot-plugged ones.
@@ -198,7 +197,7 @@ impl GuestRam {
     pub fn resize(&mut self, size: u64) -> Result<()> {
         let present = self.size();
         if size % self.config.page_size() != 0 {
-            return Err(Failure::new(format!("{size} is no multiple of the page size")));
+            bail!("{size} is no multiple of the page size");
         }
         if size > present {
             let end = self.regions.last().map_or(0, |region| region.range().end());
@@ -216,9 +215,7 @@ impl GuestRam {
             })
             .any(|left| left == size);
         if size != present && !reachable {
-            return Err(Failure::new(
-                "only whole hot-plugged regions can be unplugged, the last first",
-            ));
+            bail!("only whole hot-plugged regions can be unplugged, the last first");
         }
         while self.size() > size {
             self.remove_last()?;
@@ -233,7 +230,7 @@ impl GuestRam {
     pub fn set_dirty_logging(&mut self, enabled: bool) -> Result<()> {
         self.dirty_logging = enabled;
         for region in &self.regions {
-            self.give_to_kvm(region, region.range().length)?;
+            self.set_kvm_slot(region, region.range().length)?;
         }
         Ok(())
     }
@@ -249,7 +246,7 @@ impl GuestRam {
             let bitmap = self
                 .vm
                 .get_dirty_log(region.slot, range.length as usize)
-                .doing("KVM_GET_DIRTY_LOG")?;
+                .context("KVM_GET_DIRTY_LOG")?;
             for (word, bits) in bitmap.into_iter().enumerate() {
                 let first = range.start + word as u64 * 64 * 4096;
                 pages.extend(
@@ -262,7 +259,7 @@ impl GuestRam {
         Ok(pages)
     }
 
-    fn give_to_kvm(&self, region: &RamRegion, length: u64) -> Result<()> {
+    fn set_kvm_slot(&self, region: &RamRegion, length: u64) -> Result<()> {
         let slot = kvm_userspace_memory_region {
             slot: region.slot,
             flags: if self.dirty_logging {
@@ -275,7 +272,7 @@ impl GuestRam {
             userspace_addr: region.host_address() as u64,
         };
         // SAFETY: the mapping is at least `length` bytes long and is unmapped only after this was called with 0.
-        unsafe { self.vm.set_user_memory_region(slot) }.doing("KVM_SET_USER_MEMORY_REGION")
+        unsafe { self.vm.set_user_memory_region(slot) }.context("KVM_SET_USER_MEMORY_REGION")
     }
 }
 
@@ -297,7 +294,7 @@ fn unregister(devices: &[Arc<Device>], range: Range) {
 }
 
 fn map(range: Range, config: &MemoryConfig) -> Result<GuestRegionMmap> {
-    let what = format!("can't map {} MiB of guest RAM", range.length >> 20);
+    let context = || format!("can't map {} MiB of guest RAM", range.length >> 20);
     let file = if config.shared || config.hugepages {
         Some(memory_file(range.length, config)?)
     } else {
@@ -323,20 +320,20 @@ fn map(range: Range, config: &MemoryConfig) -> Result<GuestRegionMmap> {
         libc::PROT_READ | libc::PROT_WRITE,
         flags,
     )
-    .doing(&what)?;
+    .with_context(context)?;
     if config.mergeable {
         advise(&mapping, libc::MADV_MERGEABLE, "MADV_MERGEABLE")?;
     }
     if config.thp && !config.shared && !config.hugepages {
         advise(&mapping, libc::MADV_HUGEPAGE, "MADV_HUGEPAGE")?;
     }
-    GuestRegionMmap::new(mapping, GuestAddress(range.start)).doing(&what)
+    GuestRegionMmap::new(mapping, GuestAddress(range.start)).with_context(context)
 }
 
 fn advise(mapping: &MmapRegion, advice: libc::c_int, name: &str) -> Result<()> {
     // SAFETY: the range is exactly the mapping, and neither advice changes what it holds.
     if unsafe { libc::madvise(mapping.as_ptr().cast(), mapping.size(), advice) } != 0 {
-        return Err(Failure::last_os_error(&format!("can't advise guest RAM {name}")));
+        return Err(io::Error::last_os_error()).with_context(|| format!("can't advise guest RAM {name}"));
     }
     Ok(())
 }
@@ -349,10 +346,11 @@ fn memory_file(length: u64, config: &MemoryConfig) -> Result<File> {
     // SAFETY: the name is a terminated string, and no memory is handed over.
     let descriptor = unsafe { libc::memfd_create(c"guest-ram".as_ptr(), flags) };
     if descriptor < 0 {
-        return Err(Failure::last_os_error("can't make a file for guest RAM"));
+        return Err(io::Error::last_os_error()).context("can't make a file for guest RAM");
     }
     // SAFETY: the descriptor is new, and nothing else owns it.
     let file = unsafe { File::from_raw_fd(descriptor) };
-    file.set_len(length).doing("can't size the file for guest RAM")?;
+    file.set_len(length)
+        .context("can't size the file for guest RAM")?;
     Ok(file)
 }

@@ -39,7 +39,7 @@ pub fn write(file: &File, regions: &[RamRegion]) -> io::Result<()> {
     file.set_len(base)
 }
 
-/// Fills all regions, which must be new: zero where nothing was written.
+/// Fills all regions, which must be new and so zero where the file has holes.
 ///
 /// # Errors
 /// The file has another length, or can't be read.
@@ -67,8 +67,8 @@ pub fn read(file: &File, regions: &[RamRegion]) -> io::Result<()> {
     Ok(())
 }
 
-/// The parts of a region that hold something. Reading a hole of a shared mapping would fill it, which would undo
-/// what the guest gave back.
+/// The extents of a region that contain data. Reading a hole of a shared mapping would allocate pages that the guest
+/// discarded.
 fn extents_of_ram(region: &RamRegion) -> io::Result<Vec<Range<u64>>> {
     let all = 0..region.mapping().len();
     match region.shared_file() {

@@ -4,16 +4,21 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
+use anyhow::{bail, Result};
+use memctl_shim::PciIdentity;
+
 use crate::layout;
 
 /// I/O port of CONFIG_ADDRESS; CONFIG_DATA is the four ports after it.
 pub const CONFIG_ADDRESS: u16 = 0xcf8;
 /// First I/O port of CONFIG_DATA.
 pub const CONFIG_DATA: u16 = 0xcfc;
-/// Most memctl functions on the bus, which has 32 devices.
-pub const MAX_MEMCTL_FUNCTIONS: usize = 31;
-/// Bytes of a memctl function's BAR 0: a page, which keeps every other device out of it.
-pub const BAR_LENGTH: u64 = 4096;
+/// Maximum number of plugin functions on the bus, which has 32 devices.
+pub const MAX_PLUGIN_FUNCTIONS: usize = 31;
+/// Minimum size of a BAR in memory space, by the PCI specification.
+const MIN_BAR_SIZE: u64 = 16;
+/// Minimum distance of two BARs: a page, which keeps other devices out of it.
+const BAR_ALIGNMENT: u64 = 4096;
 
 const CONFIG_ENABLE: u32 = 1 << 31;
 const COMMAND: usize = 0x04;
@@ -22,27 +27,33 @@ const BAR0: usize = 0x10;
 const INTERRUPT_LINE: usize = 0x3c;
 const BAR_NOWHERE: u64 = u64::MAX;
 
-/// Where a memctl function's BAR 0 is now. Written by configuration accesses, read by every vCPU on every memory
-/// access that leaves the guest, with no lock.
+/// Where a plugin function's BAR 0 is now. Written by configuration accesses, read without a lock by every vCPU on every
+/// memory access that leaves the guest.
 #[derive(Clone, Debug)]
-pub struct BarWindow(Arc<AtomicU64>);
+pub struct BarWindow {
+    base: Arc<AtomicU64>,
+    size: u64,
+}
 
 impl BarWindow {
-    fn new() -> Self {
-        Self(Arc::new(AtomicU64::new(BAR_NOWHERE)))
+    fn new(size: u64) -> Self {
+        Self {
+            base: Arc::new(AtomicU64::new(BAR_NOWHERE)),
+            size,
+        }
     }
 
     fn place(&self, function: &Function) {
-        self.0.store(function.bar(), Ordering::Relaxed);
+        self.base.store(function.bar(), Ordering::Relaxed);
     }
 
     /// The BAR's address, if an access of `length` bytes at `address` is for it.
     pub fn base_of(&self, address: u64, length: usize) -> Option<u64> {
-        // Relaxed: one word that stands for itself. A vCPU that moves the BAR sees its own store; others are
-        // synchronised by the guest's own means.
-        let base = self.0.load(Ordering::Relaxed);
+        // Relaxed: no other data depends on this word. A vCPU that moves the BAR sees its own store; the guest
+        // synchronises the others by its own means.
+        let base = self.base.load(Ordering::Relaxed);
         let offset = address.checked_sub(base)?;
-        (offset < BAR_LENGTH && length as u64 <= BAR_LENGTH - offset).then_some(base)
+        (offset < self.size && length as u64 <= self.size - offset).then_some(base)
     }
 }
 
@@ -73,20 +84,27 @@ impl Function {
         Self::new(&[(0x00, 0x0d57_8086), (0x08, 0x0600_0000)], &[])
     }
 
-    /// The identity of PROTOCOL.md: 1ae0:0087, class 0880, revision 1, subsystem 1ae0:011f, no interrupt.
-    fn memctl(bar: u64) -> Self {
+    /// A function of the plugin, without an interrupt.
+    fn plugin(identity: &PciIdentity, bar: u64) -> Self {
+        let halves = |low, high| u32::from(high) << 16 | u32::from(low);
+        let class = [
+            identity.revision,
+            identity.programming_interface,
+            identity.subclass,
+            identity.base_class,
+        ];
         Self::new(
             &[
-                (0x00, 0x0087_1ae0),
-                (0x08, 0x0880_0001),
+                (0x00, halves(identity.vendor_id, identity.device_id)),
+                (0x08, u32::from_le_bytes(class)),
                 (BAR0, bar as u32),
-                (0x2c, 0x011f_1ae0),
+                (0x2c, halves(identity.subsystem_vendor_id, identity.subsystem_id)),
             ],
-            // Memory space and bus master enable; the address bits of a BAR of one page; the interrupt line, which
+            // Memory space and bus master enable; the address bits of the BAR; the interrupt line, which
             // firmware may use as a scratch register.
             &[
                 (COMMAND, 0x6),
-                (BAR0, !(BAR_LENGTH as u32 - 1)),
+                (BAR0, !(identity.bar_size as u32 - 1)),
                 (INTERRUPT_LINE, 0xff),
             ],
         )
@@ -100,14 +118,14 @@ impl Function {
     }
 }
 
-/// What a snapshot keeps of the bus.
+/// The saved state of the bus.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub struct PciState {
     address: u32,
-    memctl: Vec<FunctionState>,
+    functions: Vec<FunctionState>,
 }
 
-/// What a snapshot keeps of a memctl function.
+/// The saved state of a plugin function.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 struct FunctionState {
     command: u32,
@@ -120,30 +138,45 @@ struct FunctionState {
 pub struct PciBus {
     address: u32,
     host_bridge: Function,
-    memctl: Vec<(Function, BarWindow)>,
+    functions: Vec<(Function, BarWindow)>,
 }
 
 impl PciBus {
-    /// A bus with the host bridge at 00.0 and `memctl_functions` of [`MAX_MEMCTL_FUNCTIONS`] from 01.0 on. As after a
-    /// reset, their memory space is disabled; each BAR holds an address that the guest may keep.
-    pub fn new(memctl_functions: usize) -> Self {
-        let bars = (layout::HOLE_START..).step_by(BAR_LENGTH as usize);
+    /// A bus with the host bridge at 00.0 and `count` plugin functions, up to [`MAX_PLUGIN_FUNCTIONS`], from 01.0 on. As
+    /// after a reset, their memory space is disabled; each BAR contains an address that the guest may keep.
+    ///
+    /// # Errors
+    /// The BARs are of no size that PCI knows, or do not fit below 4 GiB.
+    pub fn new(identity: &PciIdentity, count: usize) -> Result<Self> {
+        let size = identity.bar_size;
+        let distance = size.max(BAR_ALIGNMENT);
+        let fits = distance.saturating_mul(count as u64) <= layout::PCI_WINDOW_LENGTH;
+        if !size.is_power_of_two() || size < MIN_BAR_SIZE || !fits {
+            bail!("the plugin asks for {count} PCI functions with BARs of {size} bytes, which this machine can't place");
+        }
+        let bars = (layout::HOLE_START..).step_by(distance as usize);
+        let function = |bar| (Function::plugin(identity, bar), BarWindow::new(size));
+        Ok(Self {
+            functions: bars.take(count).map(function).collect(),
+            ..Self::empty()
+        })
+    }
+
+    /// A bus with the host bridge alone.
+    pub fn empty() -> Self {
         Self {
             address: 0,
             host_bridge: Function::host_bridge(),
-            memctl: bars
-                .take(memctl_functions)
-                .map(|bar| (Function::memctl(bar), BarWindow::new()))
-                .collect(),
+            functions: Vec::new(),
         }
     }
 
-    /// The place of each memctl function's BAR 0, to be handed to the vCPUs.
+    /// The window of each plugin function's BAR 0, for the vCPUs.
     pub fn windows(&self) -> Vec<BarWindow> {
-        self.memctl.iter().map(|(_, window)| window.clone()).collect()
+        self.functions.iter().map(|(_, window)| window.clone()).collect()
     }
 
-    /// A read of the ports; what nobody answers reads as ones.
+    /// A read of the ports; all ones where no function answers.
     pub fn read(&self, port: u16, data: &mut [u8]) {
         data.fill(0xff);
         if port == CONFIG_ADDRESS && data.len() == 4 {
@@ -151,7 +184,7 @@ impl PciBus {
         } else if let Some((device, register, first)) = self.selected(port, data.len()) {
             let function = match device.checked_sub(1) {
                 None => &self.host_bridge,
-                Some(index) => &self.memctl[index].0,
+                Some(index) => &self.functions[index].0,
             };
             let bytes = function.registers[register].to_le_bytes();
             data.copy_from_slice(&bytes[first..first + data.len()]);
@@ -161,7 +194,7 @@ impl PciBus {
     /// A write of the ports.
     pub fn write(&mut self, port: u16, data: &[u8]) {
         if port == CONFIG_ADDRESS {
-            // Narrower accesses of CONFIG_ADDRESS are not configuration accesses, says the PCI specification.
+            // By the PCI specification, narrower accesses of CONFIG_ADDRESS are not configuration accesses.
             if let Ok(bytes) = data.try_into() {
                 self.address = u32::from_le_bytes(bytes);
             }
@@ -170,8 +203,8 @@ impl PciBus {
         let Some((device, register, first)) = self.selected(port, data.len()) else {
             return;
         };
-        // Nothing of the host bridge can be written.
-        let Some((function, window)) = device.checked_sub(1).map(|index| &mut self.memctl[index]) else {
+        // The host bridge is read-only.
+        let Some((function, window)) = device.checked_sub(1).map(|index| &mut self.functions[index]) else {
             return;
         };
         let mut bytes = function.registers[register].to_le_bytes();
@@ -182,7 +215,7 @@ impl PciBus {
         window.place(function);
     }
 
-    /// What a snapshot keeps.
+    /// The state for a snapshot.
     pub fn state(&self) -> PciState {
         let of_function = |(function, _): &(Function, BarWindow)| FunctionState {
             command: function.registers[COMMAND / 4],
@@ -191,14 +224,14 @@ impl PciBus {
         };
         PciState {
             address: self.address,
-            memctl: self.memctl.iter().map(of_function).collect(),
+            functions: self.functions.iter().map(of_function).collect(),
         }
     }
 
-    /// Puts a snapshot's state back; bits that a guest can't write are left alone.
+    /// Restores a snapshot's state, but for bits that a guest can't write.
     pub fn restore(&mut self, state: &PciState) {
         self.address = state.address;
-        for ((function, window), state) in self.memctl.iter_mut().zip(&state.memctl) {
+        for ((function, window), state) in self.functions.iter_mut().zip(&state.functions) {
             for (offset, value) in [
                 (COMMAND, state.command),
                 (BAR0, state.bar),
@@ -212,7 +245,7 @@ impl PciBus {
         }
     }
 
-    /// The device, register and first byte that an access of CONFIG_DATA is for.
+    /// The device, register and first byte that an access of CONFIG_DATA selects.
     fn selected(&self, port: u16, length: usize) -> Option<(usize, usize, usize)> {
         let first = usize::from(port.checked_sub(CONFIG_DATA)?);
         let (bus, device, function) = (
@@ -220,7 +253,7 @@ impl PciBus {
             self.address >> 11 & 0x1f,
             self.address >> 8 & 7,
         );
-        let present = (device as usize) <= self.memctl.len() && bus == 0 && function == 0;
+        let present = (device as usize) <= self.functions.len() && bus == 0 && function == 0;
         let fits = length != 0 && first + length <= 4;
         (present && fits && self.address & CONFIG_ENABLE != 0).then_some((
             device as usize,
@@ -233,6 +266,28 @@ impl PciBus {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// No plugin's: the bus takes whatever the library reports.
+    const IDENTITY: PciIdentity = PciIdentity {
+        vendor_id: 0x1234,
+        device_id: 0x5678,
+        subsystem_vendor_id: 0x9abc,
+        subsystem_id: 0xdef0,
+        base_class: 0x11,
+        subclass: 0x22,
+        programming_interface: 0x33,
+        revision: 0x44,
+        bar_size: 4096,
+    };
+
+    fn bus_with(count: usize) -> PciBus {
+        PciBus::new(&IDENTITY, count).unwrap()
+    }
+
+    fn bus_of(bar_size: u64, count: usize) -> Result<PciBus> {
+        let identity = PciIdentity { bar_size, ..IDENTITY };
+        PciBus::new(&identity, count)
+    }
 
     fn select(bus: &mut PciBus, device: u32, register: u32) {
         bus.write(
@@ -254,12 +309,12 @@ mod tests {
     }
 
     #[test]
-    fn the_function_has_the_protocols_identity() {
-        let mut bus = PciBus::new(1);
-        assert_eq!(get(&mut bus, 1, 0x00), 0x0087_1ae0);
-        assert_eq!(get(&mut bus, 1, 0x08), 0x0880_0001);
+    fn the_function_has_the_plugins_identity() {
+        let mut bus = bus_with(1);
+        assert_eq!(get(&mut bus, 1, 0x00), 0x5678_1234);
+        assert_eq!(get(&mut bus, 1, 0x08), 0x1122_3344);
         assert_eq!(get(&mut bus, 1, 0x0c) >> 16 & 0xff, 0);
-        assert_eq!(get(&mut bus, 1, 0x2c), 0x011f_1ae0);
+        assert_eq!(get(&mut bus, 1, 0x2c), 0xdef0_9abc);
         assert_eq!(get(&mut bus, 1, 0x3c), 0);
         for bar in 1..6 {
             set(&mut bus, 1, 0x10 + bar * 4, u32::MAX);
@@ -268,8 +323,8 @@ mod tests {
     }
 
     #[test]
-    fn nobody_answers_as_ones() {
-        let mut bus = PciBus::new(0);
+    fn absent_functions_read_as_ones() {
+        let mut bus = PciBus::empty();
         assert_eq!(get(&mut bus, 0, 0x00), 0x0d57_8086);
         assert_eq!(get(&mut bus, 1, 0x00), u32::MAX);
         bus.write(CONFIG_ADDRESS, &(CONFIG_ENABLE | 1 << 16).to_le_bytes());
@@ -283,7 +338,7 @@ mod tests {
 
     #[test]
     fn config_address_takes_whole_words_only() {
-        let mut bus = PciBus::new(1);
+        let mut bus = bus_with(1);
         bus.write(CONFIG_ADDRESS, &CONFIG_ENABLE.to_le_bytes());
         bus.write(CONFIG_ADDRESS + 3, &[1]);
         bus.write(CONFIG_ADDRESS, &[1]);
@@ -294,11 +349,11 @@ mod tests {
 
     #[test]
     fn parts_of_a_register_are_read_and_written() {
-        let mut bus = PciBus::new(1);
+        let mut bus = bus_with(1);
         select(&mut bus, 1, 0x08);
         let mut data = [0; 2];
         bus.read(CONFIG_DATA + 2, &mut data);
-        assert_eq!(u16::from_le_bytes(data), 0x0880);
+        assert_eq!(u16::from_le_bytes(data), 0x1122);
         select(&mut bus, 1, 0x04);
         bus.write(CONFIG_DATA, &2_u16.to_le_bytes());
         assert_eq!(get(&mut bus, 1, 0x04), 2);
@@ -308,18 +363,34 @@ mod tests {
     }
 
     #[test]
-    fn the_bar_sizes_as_one_page_of_32_bit_memory() {
-        let mut bus = PciBus::new(1);
-        let before = get(&mut bus, 1, 0x10);
-        set(&mut bus, 1, 0x10, u32::MAX);
-        assert_eq!(get(&mut bus, 1, 0x10), 0xffff_f000);
-        set(&mut bus, 1, 0x10, before);
-        assert_eq!(get(&mut bus, 1, 0x10), before);
+    fn the_bar_sizes_as_32_bit_memory_of_the_plugins_size() {
+        for (size, mask) in [(16, 0xffff_fff0), (4096, 0xffff_f000), (1 << 20, 0xfff0_0000)] {
+            let mut bus = bus_of(size, 2).unwrap();
+            let before = get(&mut bus, 2, 0x10);
+            assert_eq!(before as u64 % size, 0);
+            set(&mut bus, 2, 0x10, u32::MAX);
+            assert_eq!(get(&mut bus, 2, 0x10), mask);
+            set(&mut bus, 2, 0x10, before);
+            set(&mut bus, 2, 0x04, COMMAND_MEMORY);
+            let window = bus.windows().remove(1);
+            let last = u64::from(before) + size - 4;
+            assert_eq!(window.base_of(last, 4), Some(before.into()));
+            assert_eq!(window.base_of(last + 4, 1), None);
+        }
+    }
+
+    #[test]
+    fn bars_that_can_not_be_placed_are_refused() {
+        for size in [0, 8, 5000, 1 << 30, 1 << 63] {
+            assert!(bus_of(size, 1).is_err(), "{size}");
+        }
+        assert!(bus_of(64 << 20, 10).is_ok());
+        assert!(bus_of(64 << 20, 11).is_err());
     }
 
     #[test]
     fn the_bar_answers_where_the_guest_put_it_and_while_memory_is_enabled() {
-        let mut bus = PciBus::new(1);
+        let mut bus = bus_with(1);
         let window = bus.windows().remove(0);
         let first = u64::from(get(&mut bus, 1, 0x10));
         assert_eq!(window.base_of(first, 4), None);
@@ -337,28 +408,28 @@ mod tests {
 
     #[test]
     fn a_restored_bus_has_the_bar_where_it_was() {
-        let mut bus = PciBus::new(1);
+        let mut bus = bus_with(1);
         set(&mut bus, 1, 0x10, 0xd000_0000);
         set(&mut bus, 1, 0x04, COMMAND_MEMORY);
-        let mut other = PciBus::new(1);
+        let mut other = bus_with(1);
         other.restore(&bus.state());
         assert_eq!(other.windows()[0].base_of(0xd000_0000, 8), Some(0xd000_0000));
         assert_eq!(other.state(), bus.state());
     }
 
     #[test]
-    fn each_memctl_function_has_a_bar_of_its_own() {
-        let mut bus = PciBus::new(2);
+    fn each_function_has_a_bar_of_its_own() {
+        let mut bus = bus_with(2);
         let windows = bus.windows();
         let first = u64::from(get(&mut bus, 1, 0x10));
         let second = u64::from(get(&mut bus, 2, 0x10));
-        assert_eq!(second, first + BAR_LENGTH);
-        assert_eq!(get(&mut bus, 2, 0x00), 0x0087_1ae0);
+        assert_eq!(second, first + 4096);
+        assert_eq!(get(&mut bus, 2, 0x00), 0x5678_1234);
         assert_eq!(get(&mut bus, 3, 0x00), u32::MAX);
         set(&mut bus, 2, 0x04, COMMAND_MEMORY);
         assert_eq!(windows[0].base_of(first, 4), None);
         assert_eq!(windows[1].base_of(second, 4), Some(second));
-        let mut other = PciBus::new(2);
+        let mut other = bus_with(2);
         other.restore(&bus.state());
         assert_eq!(other.state(), bus.state());
         assert_eq!(other.windows()[1].base_of(second, 4), Some(second));

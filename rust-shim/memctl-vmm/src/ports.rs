@@ -8,7 +8,7 @@ use crate::serial::{self, SerialPort};
 
 /// ACPI's sleep control, sleep status and reset register, where Cloud Hypervisor has them.
 pub const ACPI_POWER: u16 = 0x600;
-/// What ACPI's reset register takes.
+/// The value for ACPI's reset register.
 pub const ACPI_RESET_VALUE: u8 = 1;
 /// The sleep type of S5 in the `_S5_` package.
 pub const ACPI_S5: u8 = 5;
@@ -16,11 +16,11 @@ pub const ACPI_S5: u8 = 5;
 const I8042_COMMAND: u16 = 0x64;
 /// The keyboard controller's command that pulses the processor's reset line.
 const I8042_RESET: u8 = 0xfe;
-/// A guest without an operating system ends the VMM with a status of its own here (QEMU's isa-debug-exit is at the
-/// same place when told so, and makes `value << 1 | 1` of it).
+/// Ends the VMM with the stored byte as its status, for a guest without an operating system. (QEMU's isa-debug-exit,
+/// commonly at the same port, makes `value << 1 | 1` of it.)
 pub const DEBUG_EXIT: u16 = 0xf4;
 
-/// Why a guest ended by its own will.
+/// How a guest ended itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// ACPI S5.
@@ -71,7 +71,7 @@ impl Ports {
         }
     }
 
-    /// Carries out `out`; tells if it ends the guest.
+    /// Carries out `out`; returns how it ends the guest, if it does.
     pub fn write(&self, port: u16, data: &[u8]) -> Option<Ending> {
         match (port, &self.serial) {
             (serial::BASE..=serial::LAST, Some(serial)) => {
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn the_guest_ends_itself_by_three_ports() {
-        let ports = Ports::new(None, PciBus::new(1));
+        let ports = Ports::new(None, PciBus::empty());
         assert_eq!(ports.write(ACPI_POWER, &[0x34]), Some(Ending::PowerOff));
         assert_eq!(ports.write(ACPI_POWER, &[ACPI_RESET_VALUE]), Some(Ending::Reset));
         assert_eq!(ports.write(I8042_COMMAND, &[I8042_RESET]), Some(Ending::Reset));
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn ports_without_a_device_read_as_ones() {
-        let ports = Ports::new(None, PciBus::new(1));
+        let ports = Ports::new(None, PciBus::empty());
         let mut data = [0; 1];
         ports.read(serial::BASE, &mut data);
         assert_eq!(data, [0xff]);

@@ -8,13 +8,13 @@ use std::os::fd::{FromRawFd, RawFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 
+use anyhow::{anyhow, Context, Result};
 use vm_superio::serial::NoEvents;
 use vm_superio::{Serial, SerialState, Trigger};
 use vmm_sys_util::eventfd::EventFd;
 use vmm_sys_util::terminal::Terminal;
 
 use crate::config::SerialConfig;
-use crate::failure::{Doing, Result};
 
 /// First of the eight ports.
 pub const BASE: u16 = 0x3f8;
@@ -37,14 +37,14 @@ type Uart = Serial<InterruptLine, NoEvents, Box<dyn Write + Send>>;
 
 struct Line {
     uart: Uart,
-    /// The input thread waits for room. Else nobody is told of it, which would be a system call for each read.
+    /// Whether the input thread waits for room. If not, a read notifies nobody, which saves its system call.
     input_waits: bool,
 }
 
 /// A 16550 with its output and its input. Shared by the vCPUs and the thread that reads standard input.
 pub struct SerialPort {
     line: Mutex<Line>,
-    /// Told when the guest has read a byte, so that the input thread can hand over more.
+    /// Notified when the guest has read a byte, so that the input thread can enqueue more.
     room: Condvar,
 }
 
@@ -62,16 +62,15 @@ impl SerialPort {
         let out: Box<dyn Write + Send> = match config {
             SerialConfig::Off => return Ok(None),
             SerialConfig::Null => Box::new(io::sink()),
-            // Not Stdout, whose buffer and lock other threads share; and never closed, for the same reason.
+            // Not Stdout, whose buffer and lock other threads share.
             SerialConfig::Tty => Box::new(StandardOutput::new()),
             SerialConfig::File(path) => {
-                Box::new(File::create(path).doing(&format!("can't write {}", path.display()))?)
+                Box::new(File::create(path).with_context(|| format!("can't write {}", path.display()))?)
             }
         };
         let state = saved.map_or_else(SerialState::default, SavedSerial::uart);
         let uart = Serial::from_state(&state, InterruptLine(interrupt), NoEvents, out)
-            .map_err(|error| format!("{error:?}"))
-            .doing("the state of the serial port")?;
+            .map_err(|error| anyhow!("the state of the serial port: {error:?}"))?;
         let line = Line {
             uart,
             input_waits: false,
@@ -96,12 +95,12 @@ impl SerialPort {
     /// A write of one register.
     pub fn write(&self, offset: u8, value: u8) {
         if let Err(error) = self.line().uart.write(offset, value) {
-            // The guest is not at fault and can do nothing; whoever closed the output will know.
+            // The guest is not at fault and can do nothing about it.
             log::debug!("serial output: {error:?}");
         }
     }
 
-    /// What a snapshot keeps: the registers in the order of the 16550's offsets, and input that the guest has not read.
+    /// The state for a snapshot: the registers in the order of the 16550's offsets, and input that the guest has not read.
     pub fn state(&self) -> SavedSerial {
         let state = self.line().uart.state();
         SavedSerial {
@@ -120,7 +119,7 @@ impl SerialPort {
         }
     }
 
-    /// Hands standard input to the guest until it ends.
+    /// Passes standard input to the guest until it ends.
     ///
     /// # Errors
     /// The thread can't be started.
@@ -142,7 +141,7 @@ impl SerialPort {
                     }
                 }
             })
-            .doing("can't start the thread for serial input")?;
+            .context("can't start the thread for serial input")?;
         Ok(())
     }
 
@@ -204,8 +203,8 @@ struct StandardOutput(ManuallyDrop<File>);
 
 impl StandardOutput {
     fn new() -> Self {
-        // SAFETY: descriptor 1 is open for the whole life of the process (Rust's runtime sees to that), and
-        // ManuallyDrop never closes it.
+        // SAFETY: descriptor 1 is open for the whole life of the process (Rust's runtime opens it), and ManuallyDrop
+        // keeps it open.
         Self(ManuallyDrop::new(unsafe {
             File::from_raw_fd(libc::STDOUT_FILENO)
         }))
@@ -222,17 +221,17 @@ impl Write for StandardOutput {
     }
 }
 
-/// Descriptor 0 without the lock of [`io::Stdin`], which a thread that waits for input would hold for as long as nobody types.
+/// Descriptor 0 without the lock of [`io::Stdin`], which a thread that waits for input would hold until somebody types.
 struct StandardInput;
 
-// SAFETY: descriptor 0 is open for the whole life of the process (Rust's runtime sees to that).
+// SAFETY: descriptor 0 is open for the whole life of the process (Rust's runtime opens it).
 unsafe impl Terminal for StandardInput {
     fn tty_fd(&self) -> RawFd {
         libc::STDIN_FILENO
     }
 }
 
-/// Standard input as a terminal in raw mode, set back when dropped.
+/// Standard input as a terminal in raw mode, restored on drop.
 pub struct RawTerminal;
 
 impl RawTerminal {

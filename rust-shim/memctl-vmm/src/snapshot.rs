@@ -7,6 +7,7 @@ use std::io::BufReader;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
+use anyhow::{bail, Context, Result};
 use kvm_bindings::{
     kvm_clock_data, kvm_irqchip, kvm_pit_state2, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_MASTER,
     KVM_IRQCHIP_PIC_SLAVE,
@@ -17,7 +18,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{CpusConfig, MemoryConfig};
-use crate::failure::{Doing, Failure, Result};
 use crate::memory::GuestRam;
 use crate::memory_file;
 use crate::pci::PciState;
@@ -30,7 +30,7 @@ const STATE: &str = "state.json";
 const MEMORY: &str = "memory-ranges";
 const VERSION: u32 = 1;
 
-/// What the machine was made of.
+/// The machine's configuration.
 #[derive(Deserialize, Serialize)]
 pub struct SavedConfig {
     version: u32,
@@ -51,7 +51,7 @@ pub struct VmState {
     pub pci: PciState,
     /// The serial port, if there is one.
     pub serial: Option<SavedSerial>,
-    /// What the plugin saved of the memctl device.
+    /// The memctl device's state, as the plugin saved it.
     pub device: Option<Vec<u8>>,
 }
 
@@ -73,23 +73,25 @@ impl VmState {
                     chip_id,
                     ..Default::default()
                 };
-                vm.get_irqchip(&mut chip).doing("KVM_GET_IRQCHIP").map(|()| chip)
+                vm.get_irqchip(&mut chip)
+                    .context("KVM_GET_IRQCHIP")
+                    .map(|()| chip)
             })
             .collect::<Result<_>>()?;
         Ok(Self {
-            clock: vm.get_clock().doing("KVM_GET_CLOCK")?,
+            clock: vm.get_clock().context("KVM_GET_CLOCK")?,
             interval_timer: vm.get_pit2().ok(),
             interrupt_controllers,
             vcpus,
             pci: machine.ports.pci().state(),
             serial: machine.ports.serial().map(|serial| serial.state()),
             device: device
-                .map(|device| device.save().doing("can't save the memctl device"))
+                .map(|device| device.save().context("can't save the memctl device"))
                 .transpose()?,
         })
     }
 
-    /// Puts KVM's part of the state into a VM whose vCPUs do not run.
+    /// Restores KVM's part of the state into a VM whose vCPUs do not run.
     ///
     /// # Errors
     /// KVM refuses, or the VM has another number of vCPUs.
@@ -99,21 +101,19 @@ impl VmState {
         vcpus: impl ExactSizeIterator<Item = V>,
     ) -> Result<()> {
         if vcpus.len() != self.vcpus.len() {
-            return Err(Failure::new(
-                "the snapshot's state and configuration have different numbers of vCPUs",
-            ));
+            bail!("the snapshot's state and configuration have different numbers of vCPUs");
         }
         for chip in &self.interrupt_controllers {
-            vm.set_irqchip(chip).doing("KVM_SET_IRQCHIP")?;
+            vm.set_irqchip(chip).context("KVM_SET_IRQCHIP")?;
         }
         if let Some(timer) = &self.interval_timer {
-            vm.set_pit2(timer).doing("KVM_SET_PIT2")?;
+            vm.set_pit2(timer).context("KVM_SET_PIT2")?;
         }
         let mut clock = self.clock;
-        // With KVM_CLOCK_REALTIME in it, the guest's clock would jump by the time that the snapshot lay on disk, and its
-        // watchdogs would bark.
+        // With KVM_CLOCK_REALTIME, the guest's clock would jump by the age of the snapshot, and its watchdogs would
+        // bark.
         clock.flags = 0;
-        vm.set_clock(&clock).doing("KVM_SET_CLOCK")?;
+        vm.set_clock(&clock).context("KVM_SET_CLOCK")?;
         vcpus
             .zip(&self.vcpus)
             .try_for_each(|(vcpu, state)| state.apply(&vcpu))
@@ -123,7 +123,7 @@ impl VmState {
 /// A snapshot found on disk.
 pub struct Snapshot {
     directory: PathBuf,
-    /// What the machine was made of.
+    /// The machine's configuration.
     pub config: SavedConfig,
     /// Its state.
     pub state: VmState,
@@ -141,7 +141,7 @@ impl Snapshot {
                 "the snapshot has version {}, this program reads {VERSION}",
                 config.version
             );
-            return Err(Failure::new(text));
+            bail!(text);
         }
         Ok(Self {
             directory: directory.to_owned(),
@@ -161,7 +161,7 @@ impl Snapshot {
         state: &VmState,
         ram: &GuestRam,
     ) -> Result<()> {
-        fs::create_dir_all(directory).doing(&format!("can't make {}", directory.display()))?;
+        fs::create_dir_all(directory).with_context(|| format!("can't make {}", directory.display()))?;
         write(
             &directory.join(CONFIG),
             &SavedConfig {
@@ -172,8 +172,8 @@ impl Snapshot {
         )?;
         write(&directory.join(STATE), state)?;
         let path = directory.join(MEMORY);
-        let file = File::create(&path).doing(&format!("can't write {}", path.display()))?;
-        memory_file::write(&file, ram.regions()).doing(&format!("can't write {}", path.display()))
+        let file = File::create(&path).with_context(|| format!("can't write {}", path.display()))?;
+        memory_file::write(&file, ram.regions()).with_context(|| format!("can't write {}", path.display()))
     }
 
     /// Fills RAM that is as large as it was.
@@ -182,18 +182,18 @@ impl Snapshot {
     /// The file is missing or has another length than RAM.
     pub fn fill(&self, ram: &mut GuestRam) -> Result<()> {
         let path = self.directory.join(MEMORY);
-        let file = File::open(&path).doing(&format!("can't read {}", path.display()))?;
-        memory_file::read(&file, ram.regions()).doing(&format!("can't read {}", path.display()))
+        let file = File::open(&path).with_context(|| format!("can't read {}", path.display()))?;
+        memory_file::read(&file, ram.regions()).with_context(|| format!("can't read {}", path.display()))
     }
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let what = format!("can't read {}", path.display());
-    let file = File::open(path).doing(&what)?;
-    serde_json::from_reader(BufReader::new(file)).doing(&what)
+    let context = || format!("can't read {}", path.display());
+    let file = File::open(path).with_context(context)?;
+    serde_json::from_reader(BufReader::new(file)).with_context(context)
 }
 
 fn write<T: Serialize>(path: &Path, value: &T) -> Result<()> {
-    let what = format!("can't write {}", path.display());
-    fs::write(path, serde_json::to_vec(value).doing(&what)?).doing(&what)
+    let context = || format!("can't write {}", path.display());
+    fs::write(path, serde_json::to_vec(value).with_context(context)?).with_context(context)
 }

@@ -8,21 +8,23 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::{io, ptr};
 
+use anyhow::{Context, Result};
 use kvm_ioctls::{VcpuExit, VcpuFd};
-use memctl_shim::Device;
+use memctl_shim::{Device, Plugin};
 use vmm_sys_util::signal::{register_signal_handler, Killable, SIGRTMIN};
 
 use crate::event::Event;
-use crate::failure::{Doing, Result};
 use crate::memory::RamMap;
 use crate::pci::BarWindow;
 use crate::ports::Ports;
 use crate::seccomp::Sandbox;
 
-/// What the vCPU threads of a VM share.
+/// The state that the vCPU threads of a VM share.
 pub struct Machine {
     /// Port devices.
     pub ports: Arc<Ports>,
+    /// The plugin of the memctl devices.
+    pub plugin: Option<Plugin>,
     /// The memctl devices.
     pub devices: Vec<Arc<Device>>,
     /// Where each device's BAR is.
@@ -44,7 +46,7 @@ impl Machine {
 const PAUSED: u8 = 0;
 const RUNNING: u8 = 1;
 
-/// Lets vCPU threads run or holds them between two instructions of the guest. Made closed.
+/// Lets vCPU threads run, or stops them between two instructions of the guest. Stopped at first.
 #[derive(Default)]
 pub struct Gate {
     state: AtomicU8,
@@ -53,24 +55,24 @@ pub struct Gate {
 }
 
 impl Gate {
-    fn is_open(&self) -> bool {
+    fn is_running(&self) -> bool {
         self.state.load(Ordering::SeqCst) == RUNNING
     }
 
     /// Lets the vCPUs run.
-    pub fn open(&self) {
+    pub fn run(&self) {
         let _guard = self.guard();
         self.state.store(RUNNING, Ordering::SeqCst);
         self.changed.notify_all();
     }
 
-    fn close(&self) {
+    fn stop(&self) {
         self.state.store(PAUSED, Ordering::SeqCst);
     }
 
-    fn wait_until_open(&self) {
+    fn wait_until_running(&self) {
         let mut guard = self.guard();
-        while !self.is_open() {
+        while !self.is_running() {
             guard = self
                 .changed
                 .wait(guard)
@@ -99,12 +101,12 @@ extern "C" fn on_kick(_signal: libc::c_int, _info: *mut libc::siginfo_t, _contex
     }
 }
 
-/// Takes the kick signal, SIGRTMIN, for the VMM. To be called after the plugin was loaded, whose runtime takes it, too.
+/// Installs the handler of the kick signal, SIGRTMIN. To be called after the plugin was loaded, whose runtime takes it too.
 ///
 /// # Errors
 /// The kernel refuses.
 pub fn own_the_kick_signal() -> Result<()> {
-    register_signal_handler(SIGRTMIN(), on_kick).doing("can't handle SIGRTMIN")
+    register_signal_handler(SIGRTMIN(), on_kick).context("can't handle SIGRTMIN")
 }
 
 /// A vCPU with its thread.
@@ -130,13 +132,17 @@ impl Vcpu {
         let thread = thread::Builder::new()
             .name(format!("vcpu{index}"))
             .spawn(move || {
-                if let Some(Err(error)) = sandbox.map(|sandbox| sandbox.enter()) {
-                    report(&events, Event::Failed(format!("vCPU {index}: {error}")));
+                if let Some(Err(error)) = sandbox.map(|sandbox| sandbox.enter_vcpu()) {
+                    report(&events, Event::Failed(format!("vCPU {index}: {error:#}")));
                     return;
+                }
+                // Inside the sandbox, as the sandbox's list of system calls covers a thread's first call.
+                if let Some(plugin) = &machine.plugin {
+                    plugin.attach_thread();
                 }
                 report(&events, run(index, &own, &machine));
             })
-            .doing("can't start a vCPU thread")?;
+            .context("can't start a vCPU thread")?;
         Ok(Self { fd, thread })
     }
 
@@ -147,7 +153,7 @@ impl Vcpu {
     }
 
     fn kick(&self) -> Result<()> {
-        self.thread.kill(SIGRTMIN()).doing("can't kick a vCPU thread")
+        self.thread.kill(SIGRTMIN()).context("can't kick a vCPU thread")
     }
 }
 
@@ -156,7 +162,7 @@ impl Vcpu {
 /// # Errors
 /// A thread can't be signalled.
 pub fn pause(vcpus: &[Vcpu], machine: &Machine) -> Result<()> {
-    machine.gate.close();
+    machine.gate.stop();
     for vcpu in vcpus {
         if !vcpu.thread.is_finished() {
             vcpu.kick()?;
@@ -174,38 +180,39 @@ fn report(events: &Sender<Event>, event: Event) {
     drop(events.send(event));
 }
 
-const TRESPASS: &str = "the guest touched memory that it has closed, or that the host has lost";
+const ACCESS_FAULT: &str =
+    "access fault: the guest touched memory that it made inaccessible, or that the host has lost";
 
 /// Runs the guest until it ends.
 fn run(index: u8, fd: &Mutex<VcpuFd>, machine: &Machine) -> Event {
     loop {
-        machine.gate.wait_until_open();
+        machine.gate.wait_until_running();
         let mut fd = fd.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let flag = ptr::from_mut(&mut fd.get_kvm_run().immediate_exit).cast::<AtomicU8>();
         IMMEDIATE_EXIT.set(flag);
         // Between the gate and the lock the VM may have been paused, by a kick that found no flag yet.
-        if !machine.gate.is_open() {
+        if !machine.gate.is_running() {
             continue;
         }
-        if let Some(event) = run_while_open(index, &mut fd, machine) {
+        if let Some(event) = run_until_paused(index, &mut fd, machine) {
             return event;
         }
     }
 }
 
-/// Runs the guest until it ends, or until the gate is closed: then None. KVM_RUN has then returned EINTR, after it
-/// completed the guest's last access, so that the registers can be saved.
-fn run_while_open(index: u8, fd: &mut VcpuFd, machine: &Machine) -> Option<Event> {
+/// Runs the guest until it ends, or until a pause: then None. KVM_RUN has then returned EINTR, after it completed the
+/// guest's last access, so that the registers can be saved.
+fn run_until_paused(index: u8, fd: &mut VcpuFd, machine: &Machine) -> Option<Event> {
     loop {
         match fd.run() {
             Ok(VcpuExit::MmioWrite(address, data)) => match machine.device_at(address, data.len()) {
                 Some((device, base)) => device.write(base, address - base, data),
-                _ if machine.ram.contains(address) => return Some(trespass(index, address)),
+                _ if machine.ram.contains(address) => return Some(access_fault(index, address)),
                 _ => {}
             },
             Ok(VcpuExit::MmioRead(address, data)) => match machine.device_at(address, data.len()) {
                 Some((device, base)) => device.read(base, address - base, data),
-                _ if machine.ram.contains(address) => return Some(trespass(index, address)),
+                _ if machine.ram.contains(address) => return Some(access_fault(index, address)),
                 _ => data.fill(0xff),
             },
             Ok(VcpuExit::IoOut(port, data)) => {
@@ -221,7 +228,7 @@ fn run_while_open(index: u8, fd: &mut VcpuFd, machine: &Machine) -> Option<Event
                 libc::EINTR => {
                     fd.set_kvm_immediate_exit(0);
                     // The check follows the clearing: a kick between the two is seen here, a later one at KVM_RUN.
-                    if !machine.gate.is_open() {
+                    if !machine.gate.is_running() {
                         return None;
                     }
                 }
@@ -231,9 +238,9 @@ fn run_while_open(index: u8, fd: &mut VcpuFd, machine: &Machine) -> Option<Event
     }
 }
 
-/// An instruction that KVM emulates and that meets closed memory comes out of KVM as an access of a device.
-fn trespass(index: u8, address: u64) -> Event {
-    Event::Failed(format!("vCPU {index}: {TRESPASS}, at {address:#x}"))
+/// KVM reports an instruction that it emulates and that meets inaccessible memory as an access of a device.
+fn access_fault(index: u8, address: u64) -> Event {
+    Event::Failed(format!("vCPU {index}: {ACCESS_FAULT}, at {address:#x}"))
 }
 
 fn describe(exit: &VcpuExit<'_>) -> String {
@@ -244,14 +251,14 @@ fn describe(exit: &VcpuExit<'_>) -> String {
             format!("the processor refuses the guest's state (reason {reason:#x})")
         }
         VcpuExit::InternalError => "KVM could not emulate an instruction of the guest".to_owned(),
-        VcpuExit::MemoryFault { gpa, .. } => format!("{TRESPASS}, at {gpa:#x}"),
+        VcpuExit::MemoryFault { gpa, .. } => format!("{ACCESS_FAULT}, at {gpa:#x}"),
         exit => format!("unexpected exit from the guest: {exit:?}"),
     }
 }
 
 fn describe_errno(errno: i32) -> String {
     match errno {
-        libc::EFAULT => format!("{TRESPASS} (KVM_RUN: EFAULT)"),
+        libc::EFAULT => format!("{ACCESS_FAULT} (KVM_RUN: EFAULT)"),
         _ => format!("KVM_RUN: {}", io::Error::from_raw_os_error(errno)),
     }
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The virtual machine: KVM's side, guest RAM, devices and vCPUs, put together. Owned by one thread.
+//! The virtual machine, composed of KVM's part, guest RAM, devices and vCPUs. Owned by one thread.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::sync::Arc;
 
+use anyhow::{anyhow, bail, Context, Result};
 use kvm_bindings::{kvm_pit_config, KVM_PIT_SPEAKER_DUMMY};
 use kvm_ioctls::{Cap, Kvm, VmFd};
 use memctl_shim::{Device, Plugin};
@@ -14,7 +15,6 @@ use crate::boot::{self, Payload};
 use crate::config::{Arguments, CpusConfig, MemctlConfig, MemoryConfig};
 use crate::dirty::DevicePages;
 use crate::event::Event;
-use crate::failure::{Doing, Failure, Result};
 use crate::memory::GuestRam;
 use crate::pci::PciBus;
 use crate::ports::Ports;
@@ -24,7 +24,7 @@ use crate::snapshot::{Snapshot, VmState};
 use crate::vcpu::{self, Gate, Machine, Vcpu};
 use crate::{cpuid, layout};
 
-/// What KVM must offer. KVM_CAP_SYNC_MMU: without it, a guest would go on using pages that the device has given back.
+/// Capabilities that KVM must have. Without KVM_CAP_SYNC_MMU, a guest would go on using pages that the device discarded.
 const REQUIRED: [(Cap, &str); 6] = [
     (Cap::SyncMmu, "KVM_CAP_SYNC_MMU"),
     (Cap::UserMemory, "KVM_CAP_USER_MEMORY"),
@@ -34,7 +34,7 @@ const REQUIRED: [(Cap, &str); 6] = [
     (Cap::ExtCpuid, "KVM_CAP_EXT_CPUID"),
 ];
 
-/// What a reset starts again.
+/// What a reset starts from.
 struct PowerOn {
     kernel: PathBuf,
     initramfs: Option<PathBuf>,
@@ -59,12 +59,17 @@ pub struct Vm {
 }
 
 impl Vm {
-    /// Makes the machine that the command line describes, and loads its kernel or its snapshot. vCPU threads tell `events`
-    /// how it ends.
+    /// Makes the machine that the command line describes, and loads its kernel or its snapshot. vCPU threads enter `sandbox`
+    /// and report the end of the guest to `events`.
     ///
     /// # Errors
     /// The host lacks something, a file can't be read, or the plugin refuses its options.
-    pub fn new(arguments: &Arguments, plugin: Option<&Plugin>, events: &Sender<Event>) -> Result<Self> {
+    pub fn new(
+        arguments: &Arguments,
+        plugin: Option<&Plugin>,
+        sandbox: Option<Sandbox>,
+        events: &Sender<Event>,
+    ) -> Result<Self> {
         let snapshot = arguments
             .restore
             .as_ref()
@@ -79,16 +84,22 @@ impl Vm {
         let devices = make_devices(arguments, plugin, &pages)?;
         let mut ram = GuestRam::new(memory, Arc::clone(&fd), devices.clone())?;
 
-        let interrupt = EventFd::new(libc::EFD_NONBLOCK).doing("eventfd")?;
+        let interrupt = EventFd::new(libc::EFD_NONBLOCK).context("eventfd")?;
         fd.register_irqfd(&interrupt, serial::INTERRUPT)
-            .doing("KVM_IRQFD")?;
+            .context("KVM_IRQFD")?;
         let saved = snapshot.as_ref().map(|snapshot| &snapshot.state);
         let uart = SerialPort::new(
             &arguments.serial,
             interrupt,
             saved.and_then(|state| state.serial.as_ref()),
         )?;
-        let mut pci = PciBus::new(devices.len());
+        let mut pci = match plugin {
+            Some(plugin) => {
+                let identity = plugin.pci_identity().context("can't read the PCI identity")?;
+                PciBus::new(&identity, devices.len())?
+            }
+            None => PciBus::empty(),
+        };
         if let Some(state) = saved {
             pci.restore(&state.pci);
         }
@@ -96,6 +107,7 @@ impl Vm {
         let ports = Arc::new(Ports::new(uart, pci));
         let machine = Arc::new(Machine {
             ports,
+            plugin: plugin.cloned(),
             devices,
             windows,
             ram: ram.map(),
@@ -123,7 +135,6 @@ impl Vm {
                 }
             }
         }
-        let sandbox = Sandbox::new(arguments.seccomp)?;
         let vcpus = (0..cpus.boot)
             .zip(fds)
             .map(|(index, fd)| Vcpu::start(index, fd, Arc::clone(&machine), sandbox, events.clone()))
@@ -162,7 +173,7 @@ impl Vm {
     /// The VM has none.
     pub fn devices(&self) -> Result<&[Arc<Device>]> {
         match self.machine.devices.as_slice() {
-            [] => Err(Failure::new("this VM has no memctl device")),
+            [] => bail!("this VM has no memctl device"),
             devices => Ok(devices),
         }
     }
@@ -180,7 +191,7 @@ impl Vm {
     /// Lets the vCPUs run.
     pub fn resume(&mut self) {
         self.running = true;
-        self.machine.gate.open();
+        self.machine.gate.run();
     }
 
     /// Stops every vCPU between two instructions.
@@ -192,8 +203,8 @@ impl Vm {
         vcpu::pause(&self.vcpus, &self.machine)
     }
 
-    /// Resets the VM: devices as after power-on, what the guest had set on its memory lifted, the kernel loaded anew and every
-    /// vCPU at its start. RAM keeps what else is in it, as on a machine.
+    /// Resets the VM: devices as after power-on, what the guest had set on its memory reverted, the kernel loaded anew and
+    /// every vCPU at its start. RAM keeps its other content, as on a machine.
     ///
     /// # Errors
     /// The VM was restored, the kernel's file has gone, or KVM or the plugin refuses.
@@ -201,10 +212,10 @@ impl Vm {
         let power_on = self
             .power_on
             .as_ref()
-            .ok_or_else(|| Failure::new("a restored VM has no kernel to start again"))?;
+            .context("a restored VM has no kernel to start again")?;
         vcpu::pause(&self.vcpus, &self.machine)?;
         for device in &self.machine.devices {
-            device.reset().doing("can't reset the memctl device")?;
+            device.reset().context("can't reset the memctl device")?;
         }
         self.machine.ports.pci().restore(&power_on.state.pci);
         load(
@@ -227,33 +238,33 @@ impl Vm {
         self.ram.resize(size)
     }
 
-    /// Writes a snapshot into `directory`. What the guest has closed is held readable meanwhile.
+    /// Writes a snapshot into `directory`. Meanwhile memory that the guest made inaccessible is readable.
     ///
     /// # Errors
     /// The VM is running, has hot-plugged RAM or several memctl devices, or the folder can't be written.
     pub fn snapshot(&self, directory: &Path) -> Result<()> {
         if self.running {
-            return Err(Failure::new("a running VM can't be saved: pause it first"));
+            bail!("a running VM can't be saved: pause it first");
         }
         if self.ram.size() != self.memory.size {
-            return Err(Failure::new(
-                "a VM with hot-plugged RAM can't be saved: unplug it first",
-            ));
+            bail!("a VM with hot-plugged RAM can't be saved: unplug it first");
         }
         let device = match self.machine.devices.as_slice() {
             [] => None,
             [device] => Some(device.as_ref()),
-            _ => return Err(Failure::new("a VM with several memctl devices can't be saved")),
+            _ => bail!("a VM with several memctl devices can't be saved"),
         };
         let state = VmState::capture(&self.fd, &self.vcpus, &self.machine, device)?;
         if let Some(device) = device {
             device
-                .hold_readable(true)
-                .doing("can't hold guest RAM readable")?;
+                .keep_readable(true)
+                .context("can't keep guest RAM readable")?;
         }
         let written = Snapshot::write(directory, self.cpus, self.memory, &state, &self.ram);
         if let Some(device) = device {
-            device.hold_readable(false).doing("can't close guest RAM again")?;
+            device
+                .keep_readable(false)
+                .context("can't make guest RAM inaccessible again")?;
         }
         written
     }
@@ -267,7 +278,7 @@ impl Vm {
         for device in &self.machine.devices {
             device
                 .set_dirty_logging(enabled)
-                .doing("can't switch the device's dirty log")?;
+                .context("can't switch the device's dirty log")?;
         }
         self.dirty_logging = enabled;
         self.pages.take();
@@ -280,7 +291,7 @@ impl Vm {
     /// Dirty logging is off.
     pub fn take_dirty_pages(&self) -> Result<(Vec<u64>, Vec<u64>)> {
         if !self.dirty_logging {
-            return Err(Failure::new("dirty logging is off"));
+            bail!("dirty logging is off");
         }
         Ok((
             self.ram.take_dirty_pages()?,
@@ -290,22 +301,22 @@ impl Vm {
 }
 
 fn open_kvm() -> Result<(Kvm, Arc<VmFd>)> {
-    let kvm = Kvm::new().doing("can't open /dev/kvm")?;
+    let kvm = Kvm::new().context("can't open /dev/kvm")?;
     if let Some((_, name)) = REQUIRED.iter().find(|(cap, _)| !kvm.check_extension(*cap)) {
-        return Err(Failure::new(format!("KVM on this host lacks {name}")));
+        bail!("KVM on this host lacks {name}");
     }
-    let fd = kvm.create_vm().doing("KVM_CREATE_VM")?;
+    let fd = kvm.create_vm().context("KVM_CREATE_VM")?;
     fd.set_identity_map_address(layout::KVM_IDENTITY_MAP)
-        .doing("KVM_SET_IDENTITY_MAP_ADDR")?;
+        .context("KVM_SET_IDENTITY_MAP_ADDR")?;
     fd.set_tss_address(layout::KVM_TSS as usize)
-        .doing("KVM_SET_TSS_ADDR")?;
-    fd.create_irq_chip().doing("KVM_CREATE_IRQCHIP")?;
+        .context("KVM_SET_TSS_ADDR")?;
+    fd.create_irq_chip().context("KVM_CREATE_IRQCHIP")?;
     if kvm.check_extension(Cap::Pit2) {
         let config = kvm_pit_config {
             flags: KVM_PIT_SPEAKER_DUMMY,
             ..Default::default()
         };
-        fd.create_pit2(config).doing("KVM_CREATE_PIT2")?;
+        fd.create_pit2(config).context("KVM_CREATE_PIT2")?;
     }
     Ok((kvm, Arc::new(fd)))
 }
@@ -321,7 +332,7 @@ fn make_devices(
     let make = |config: &MemctlConfig| {
         let log: Arc<dyn memctl_shim::DirtyLog> = Arc::clone(pages) as _;
         let device = plugin.create_device(&config.options, Some(log));
-        device.map(Arc::new).doing("can't make the memctl device")
+        device.map(Arc::new).context("can't make the memctl device")
     };
     arguments.memctl.iter().map(make).collect()
 }
@@ -330,9 +341,9 @@ fn make_vcpus(kvm: &Kvm, vm: &VmFd, count: u8) -> Result<Vec<kvm_ioctls::VcpuFd>
     let supported = cpuid::supported(kvm)?;
     (0..count)
         .map(|index| {
-            let vcpu = vm.create_vcpu(u64::from(index)).doing("KVM_CREATE_VCPU")?;
+            let vcpu = vm.create_vcpu(u64::from(index)).context("KVM_CREATE_VCPU")?;
             vcpu.set_cpuid2(&cpuid::of_vcpu(&supported, index, count))
-                .doing("KVM_SET_CPUID2")?;
+                .context("KVM_SET_CPUID2")?;
             Ok(vcpu)
         })
         .collect()
@@ -345,7 +356,7 @@ fn load(
     ram: &GuestRam,
     cpus: CpusConfig,
 ) -> Result<boot::Entry> {
-    let kernel = kernel.ok_or_else(|| Failure::new("--kernel is needed"))?;
+    let kernel = kernel.context("--kernel is needed")?;
     let ranges: Vec<_> = ram.regions().iter().map(|region| region.range()).collect();
     let payload = Payload {
         kernel,
@@ -359,12 +370,12 @@ fn load(
 
 fn restore_device(devices: &[Arc<Device>], state: &VmState) -> Result<()> {
     match (devices, &state.device) {
-        ([device], Some(bytes)) => device.restore(bytes).doing("can't restore the memctl device"),
+        ([device], Some(bytes)) => device.restore(bytes).context("can't restore the memctl device"),
         ([], None) => Ok(()),
-        ([], Some(_)) => Err(Failure::new(
-            "the snapshot is of a VM with a memctl device: --memctl is needed",
+        ([], Some(_)) => Err(anyhow!(
+            "the snapshot is of a VM with a memctl device: --memctl is needed"
         )),
-        (_, None) => Err(Failure::new("the snapshot is of a VM without a memctl device")),
-        (_, Some(_)) => Err(Failure::new("the snapshot is of a VM with one memctl device")),
+        (_, None) => Err(anyhow!("the snapshot is of a VM without a memctl device")),
+        (_, Some(_)) => Err(anyhow!("the snapshot is of a VM with one memctl device")),
     }
 }

@@ -1,39 +1,40 @@
-using Memctl.Device.Host;
-using Memctl.Device.Protocol;
+using Memctl.Device.Functions;
 
 namespace Memctl.Device.Attributes;
 
-/// <summary>What one request changes in the attributes of every page of its range.</summary>
-/// <param name="Function">A function that changes attributes.</param>
-/// <param name="Name">The name's number, for SET_VMA_ANON_NAME.</param>
-public readonly record struct AttributeChange(Function Function, ulong Name = 0)
+/// <summary>What happens to the attributes of every page of a range.</summary>
+public readonly struct AttributeChange
 {
-    /// <summary>The access that MPROTECT_* leaves, or null for other functions.</summary>
-    public MemoryProtection? Protection => Function switch
-    {
-        Function.MPROTECT_NONE => MemoryProtection.None,
-        Function.MPROTECT_R => MemoryProtection.Read,
-        Function.MPROTECT_W => MemoryProtection.Write,
-        Function.MPROTECT_RW => MemoryProtection.ReadWrite,
-        _ => null,
-    };
+    private readonly Function? _function;
+    private readonly ulong _arg;
+    private readonly PageAttributes? _all;
 
-    /// <summary>
-    /// Whether the device itself could no longer read or write such a page. Writing without reading is not closed: no
-    /// processor that this runs on can map memory so, and the kernel grants both.
-    /// </summary>
-    public bool Closes => Function is Function.MPROTECT_NONE or Function.MPROTECT_R;
+    private AttributeChange(Function? function, ulong arg, AttributeKind kind, PageAttributes? all)
+    {
+        _function = function;
+        _arg = arg;
+        Kind = kind;
+        _all = all;
+    }
+
+    /// <summary>The kind that changes. Meaningless for <see cref="To"/>, which changes all.</summary>
+    public AttributeKind Kind { get; }
+
+    /// <summary>Whether pages become such that the device can't use a buffer in them.</summary>
+    public bool Protects => ApplyTo(PageAttributes.AsRegistered).IsProtected;
+
+    /// <summary>What a request asks for.</summary>
+    /// <param name="function">A function that changes attributes.</param>
+    /// <param name="arg">The request's <c>arg</c>.</param>
+    public static AttributeChange By(Function function, ulong arg = 0) => new(function, arg, function.Kind, null);
+
+    /// <summary>This kind becomes as registered.</summary>
+    public static AttributeChange Revert(AttributeKind kind) => new(null, 0, kind, null);
+
+    /// <summary>All attributes become these.</summary>
+    public static AttributeChange To(PageAttributes attributes) => new(null, 0, default, attributes);
 
     /// <summary>The attributes of a page after the change.</summary>
-    public PageAttributes ApplyTo(PageAttributes page) => Function switch
-    {
-        Function.MLOCK => page with { Locked = true },
-        Function.MUNLOCK => page with { Locked = false },
-        Function.DONTDUMP => page with { DontDump = true },
-        Function.MERGEABLE => page with { Merging = Merging.Mergeable },
-        Function.UNMERGEABLE => page with { Merging = Merging.Unmergeable },
-        Function.SET_VMA_ANON_NAME => page with { Name = Name },
-        _ when Protection is { } protection => page with { Closed = MemoryProtection.ReadWrite & ~protection },
-        _ => throw new InvalidOperationException($"{Function} changes no attributes."),
-    };
+    public PageAttributes ApplyTo(PageAttributes page) =>
+        _function is { } function ? function.ApplyTo(page, _arg) : _all ?? page.Without(Kind);
 }

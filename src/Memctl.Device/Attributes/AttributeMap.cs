@@ -1,164 +1,192 @@
+using System.Diagnostics;
+using Memctl.Device.Host;
+
 namespace Memctl.Device.Attributes;
 
-/// <summary>Pages in a row with the same attributes, not those of registered memory.</summary>
-/// <param name="Start">Guest-physical address of the first byte.</param>
-/// <param name="End">Guest-physical address past the last byte.</param>
-/// <param name="Attributes">What the guest has set on every page of it.</param>
-public readonly record struct AttributeRun(ulong Start, ulong End, PageAttributes Attributes);
-
 /// <summary>
-/// A map from guest-physical pages to attributes, as sorted runs, neighbours that are equal merged, in storage of a fixed
-/// size. Pure: it knows nothing of the kernel. Not safe for use by several threads at once.
+/// A map from guest-physical pages to attributes, in storage of a fixed size. A change costs what it touches and a logarithm.
+/// Pure: it knows nothing of the kernel. Not safe for use by several threads at once.
 /// </summary>
-public sealed class AttributeMap
+/// <param name="capacity">The maximum of <see cref="Splits"/>.</param>
+public sealed class AttributeMap(int capacity)
 {
-    private readonly AttributeRun[] _runs;
+    private readonly BoundaryList _boundaries = new(capacity);
 
-    /// <summary>Makes an empty map with room for as many runs.</summary>
-    public AttributeMap(int capacity) => _runs = GC.AllocateUninitializedArray<AttributeRun>(capacity);
-
-    /// <summary>The runs, in order.</summary>
-    public ReadOnlySpan<AttributeRun> Runs => _runs.AsSpan(0, Count);
-
-    /// <summary>How many runs there are.</summary>
-    public int Count { get; private set; }
+    /// <summary>The maximum of <see cref="Splits"/>.</summary>
+    public int Capacity => capacity;
 
     /// <summary>The places where attributes differ: as many mappings may the kernel have split off.</summary>
-    public int Splits { get; private set; }
+    public int Splits => _boundaries.Count;
 
-    /// <summary>Bytes of all runs that are locked.</summary>
+    /// <summary>Bytes of all pages that are locked.</summary>
     public ulong LockedBytes { get; private set; }
+
+    /// <summary>Bytes of all pages that the guest made inaccessible.</summary>
+    public ulong InaccessibleBytes { get; private set; }
 
     /// <summary>Makes the map empty.</summary>
     public void Clear()
     {
-        Count = 0;
-        Splits = 0;
+        _boundaries.Clear();
         LockedBytes = 0;
+        InaccessibleBytes = 0;
+    }
+
+    /// <summary>The extent that contains this address, cut at <paramref name="end"/>; pages as registered are one too.</summary>
+    /// <param name="address">Less than <paramref name="end"/>; the extent starts here.</param>
+    /// <param name="end">Where to cut it.</param>
+    public AttributeExtent ExtentAt(ulong address, ulong end)
+    {
+        BoundaryList.Cursor cursor = _boundaries.Find(address + 1);
+        ulong next = _boundaries.IsEnd(cursor) ? end : Math.Min(_boundaries.At(cursor).Address, end);
+        return new AttributeExtent(address, next, _boundaries.AttributesBefore(cursor));
+    }
+
+    /// <summary>Whether no page of [start, end) has an attribute.</summary>
+    public bool IsAsRegistered(ulong start, ulong end) =>
+        ExtentAt(start, end) is var extent && extent.End == end && extent.Attributes == PageAttributes.AsRegistered;
+
+    /// <summary>All extents that are not as registered, in order.</summary>
+    public AttributeExtent[] Extents()
+    {
+        var extents = new List<AttributeExtent>();
+        for (BoundaryList.Cursor cursor = _boundaries.Find(0); !_boundaries.IsEnd(cursor);)
+        {
+            Boundary boundary = _boundaries.At(cursor);
+            cursor = _boundaries.Next(cursor);
+            if (boundary.Attributes != PageAttributes.AsRegistered)
+            {
+                // The last boundary is always one to pages as registered.
+                extents.Add(new AttributeExtent(boundary.Address, _boundaries.At(cursor).Address, boundary.Attributes));
+            }
+        }
+
+        return [.. extents];
     }
 
     /// <summary>
-    /// Makes this map what <paramref name="source"/> is after the change of [start, end), a range that is not empty. False, with
-    /// this map left half-made, if there is no room for its runs.
+    /// The next stretch from an address on, before <paramref name="end"/>, whose extents have this kind; neighbours are joined if the
+    /// rest of their attributes differs, and with <paramref name="overGaps"/> also what lies between. Empty if there is none.
     /// </summary>
-    public bool TryAssign(AttributeMap source, ulong start, ulong end, AttributeChange change)
+    public (ulong Start, ulong End) NextStretch(AttributeKind kind, ulong address, ulong end, bool overGaps)
     {
-        ReadOnlySpan<AttributeRun> runs = source.Runs;
-        int first = source.IndexOf(start);
-        int past = first;
-        while (past < runs.Length && runs[past].Start < end)
+        (ulong Start, ulong End) stretch = (end, end);
+        while (address < end)
         {
-            past++;
-        }
-
-        if (first > _runs.Length)
-        {
-            return false;
-        }
-
-        // What lies before is copied as it is. Of what lies behind, only the first run can merge with what comes before it.
-        int copied = Math.Min(past + 1, runs.Length);
-        runs[..first].CopyTo(_runs);
-        Count = first;
-        Splits = source.Splits;
-        LockedBytes = source.LockedBytes;
-        for (int index = first; index < copied; index++)
-        {
-            Splits -= index > 0 && runs[index - 1].End == runs[index].Start ? 1 : 2;
-            LockedBytes -= runs[index].Attributes.Locked ? runs[index].End - runs[index].Start : 0;
-        }
-
-        ulong next = start;
-        foreach (AttributeRun run in runs[first..past])
-        {
-            ulong from = Math.Max(run.Start, start);
-            ulong to = Math.Min(run.End, end);
-            if (!TryAppend(run.Start, from, run.Attributes) ||
-                !TryAppend(next, from, change.ApplyTo(PageAttributes.AsRegistered)) ||
-                !TryAppend(from, to, change.ApplyTo(run.Attributes)) ||
-                !TryAppend(to, run.End, run.Attributes))
+            AttributeExtent extent = ExtentAt(address, end);
+            bool has = extent.Attributes.Has(kind);
+            if (has)
             {
-                return false;
+                stretch = (Math.Min(stretch.Start, extent.Start), extent.End);
+            }
+            else if (stretch.Start < end && !overGaps)
+            {
+                break;
             }
 
+            address = extent.End;
+        }
+
+        return stretch;
+    }
+
+    /// <summary>What the map would cost after the change of [start, end), a range that is not empty.</summary>
+    public AttributeCosts Measure(ulong start, ulong end, AttributeChange change)
+    {
+        BoundaryList.Cursor cursor = _boundaries.Find(start);
+        PageAttributes old = _boundaries.AttributesBefore(cursor);
+        PageAttributes last = old;
+        int splits = Splits;
+        ulong locked = LockedBytes;
+        for (ulong next = start; next < end;)
+        {
+            if (!_boundaries.IsEnd(cursor) && _boundaries.At(cursor).Address == next)
+            {
+                old = _boundaries.At(cursor).Attributes;
+                cursor = _boundaries.Next(cursor);
+                splits--;
+            }
+
+            ulong to = _boundaries.IsEnd(cursor) ? end : Math.Min(_boundaries.At(cursor).Address, end);
+            PageAttributes page = change.ApplyTo(old);
+            splits += page != last ? 1 : 0;
+            locked = locked + LockedIn(page, to - next) - LockedIn(old, to - next);
+            last = page;
             next = to;
         }
 
-        if (!TryAppend(next, end, change.ApplyTo(PageAttributes.AsRegistered)) ||
-            (past < copied && !TryAppend(runs[past].Start, runs[past].End, runs[past].Attributes)) ||
-            runs.Length - copied > _runs.Length - Count)
+        if (!_boundaries.IsEnd(cursor) && _boundaries.At(cursor).Address == end)
         {
-            return false;
+            old = _boundaries.At(cursor).Attributes;
+            splits--;
         }
 
-        runs[copied..].CopyTo(_runs.AsSpan(Count));
-        Count += runs.Length - copied;
-        return true;
+        return new AttributeCosts(splits + (old != last ? 1 : 0), locked);
     }
 
     /// <summary>
-    /// Adds a run behind the last one, merged with it where it adjoins and is equal. An empty run, or one without attributes,
-    /// adds nothing. False if there is no room.
+    /// Changes [start, end), a range that is not empty. There must be room: <see cref="Measure"/> gives no more splits than
+    /// <see cref="Capacity"/>.
     /// </summary>
-    public bool TryAppend(ulong start, ulong end, PageAttributes attributes)
+    public void Apply(ulong start, ulong end, AttributeChange change)
     {
-        if (start >= end || attributes == PageAttributes.AsRegistered)
+        BoundaryList.Cursor cursor = _boundaries.Find(start);
+        PageAttributes old = _boundaries.AttributesBefore(cursor);
+        PageAttributes last = old;
+        for (ulong next = start; next < end;)
         {
-            return true;
+            bool isBoundary = !_boundaries.IsEnd(cursor) && _boundaries.At(cursor).Address == next;
+            old = isBoundary ? _boundaries.At(cursor).Attributes : old;
+            PageAttributes page = change.ApplyTo(old);
+            cursor = Put(cursor, isBoundary, next, page, last);
+            ulong to = _boundaries.IsEnd(cursor) ? end : Math.Min(_boundaries.At(cursor).Address, end);
+            LockedBytes = LockedBytes + LockedIn(page, to - next) - LockedIn(old, to - next);
+            InaccessibleBytes = InaccessibleBytes + InaccessibleIn(page, to - next) - InaccessibleIn(old, to - next);
+            last = page;
+            next = to;
         }
 
-        bool adjoins = Count > 0 && _runs[Count - 1].End == start;
-        if (adjoins && _runs[Count - 1].Attributes == attributes)
-        {
-            _runs[Count - 1] = _runs[Count - 1] with { End = end };
-        }
-        else if (Count == _runs.Length)
-        {
-            return false;
-        }
-        else
-        {
-            _runs[Count++] = new AttributeRun(start, end, attributes);
-            Splits += adjoins ? 1 : 2;
-        }
-
-        LockedBytes += attributes.Locked ? end - start : 0;
-        return true;
+        bool isEnd = !_boundaries.IsEnd(cursor) && _boundaries.At(cursor).Address == end;
+        Put(cursor, isEnd, end, isEnd ? _boundaries.At(cursor).Attributes : old, last);
+        Debug.Assert(Splits <= capacity, "The caller has measured the change.");
     }
 
-    /// <summary>The index of the first run that ends past this address; <see cref="Count"/> if none does.</summary>
-    public int IndexOf(ulong address)
+    /// <summary>Whether a byte of [start, end) can't be both read and written by the device itself.</summary>
+    public bool IsProtected(ulong start, ulong end)
     {
-        int low = 0;
-        int high = Count;
-        while (low < high)
+        while (start < end)
         {
-            int middle = (low + high) >>> 1;
-            if (_runs[middle].End <= address)
-            {
-                low = middle + 1;
-            }
-            else
-            {
-                high = middle;
-            }
-        }
-
-        return low;
-    }
-
-    /// <summary>Whether a page of [start, end) can't be both read and written by the device itself.</summary>
-    public bool IsClosed(ulong start, ulong end)
-    {
-        for (int index = IndexOf(start); index < Count && _runs[index].Start < end; index++)
-        {
-            // Read access follows from write access; see AttributeChange.Closes.
-            if ((_runs[index].Attributes.Closed & Host.MemoryProtection.Write) != 0)
+            AttributeExtent extent = ExtentAt(start, end);
+            if (extent.Attributes.IsProtected)
             {
                 return true;
             }
+
+            start = extent.End;
         }
 
         return false;
     }
+
+    /// <summary>Makes a boundary stand at an address if attributes differ there, and none if they do not.</summary>
+    /// <returns>The place behind it.</returns>
+    private BoundaryList.Cursor Put(BoundaryList.Cursor cursor, bool isBoundary, ulong address, PageAttributes page, PageAttributes last)
+    {
+        if (!isBoundary)
+        {
+            return page == last ? cursor : _boundaries.Insert(cursor, new Boundary(address, page));
+        }
+
+        if (page == last)
+        {
+            return _boundaries.Remove(cursor);
+        }
+
+        _boundaries.Set(cursor, page);
+        return _boundaries.Next(cursor);
+    }
+
+    private static ulong LockedIn(PageAttributes page, ulong bytes) => page.Locked ? bytes : 0;
+
+    private static ulong InaccessibleIn(PageAttributes page, ulong bytes) => page.Protection == MemoryProtection.None ? bytes : 0;
 }

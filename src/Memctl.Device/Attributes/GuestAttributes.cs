@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Memctl.Device.Host;
 using Memctl.Device.Memory;
 using Memctl.Device.Protocol;
@@ -6,25 +5,36 @@ using Memctl.Device.Protocol;
 namespace Memctl.Device.Attributes;
 
 /// <summary>
-/// What the guest has set on its memory: the record and the kernel's mappings, kept in step, within the operator's budgets.
-/// The record is what travels in a snapshot and what tells the device which pages it must not touch.
+/// What the guest has set on its memory: the attribute map and the kernel's mappings, in step, within the operator's budgets.
+/// The map is what travels in a snapshot and what decides which pages the device must not touch.
 /// </summary>
 /// <remarks>
-/// One lock guards the record and is held over the host call, so that two requests on the same page leave record and
-/// kernel agreed. Only functions that change mappings take it: the kernel runs those one at a time too
-/// (mmap_lock). A failed call is undone from the record: a request that failed has set nothing in its region.
+/// <para>One lock serialises host calls and is held over them (<see cref="BeginChange"/>), so that two requests on the same page
+/// leave map and kernel agreed. Only functions that change mappings take it: the kernel runs those one at a time too
+/// (mmap_lock). A call that fails is rolled back from the map: a request that failed has set nothing in its segment.</para>
+/// <para>A second lock guards the map and is never held over a host call. So whoever only looks waits for no guest's system call:
+/// statistics, saves, REGISTER, and memory that goes away and that no call in progress touches.</para>
 /// </remarks>
-public sealed class GuestAttributes(HostMappings mappings, int maxSplits, ulong maxLocked)
+public sealed class GuestAttributes(GuestMemory memory, HostMappings mappings, int maxSplits, ulong maxLocked)
 {
-    private readonly Lock _gate = new();
-    private AttributeMap _record = new(RoomFor(maxSplits));
-    private AttributeMap _spare = new(RoomFor(maxSplits));
-
     /// <summary>
-    /// How many runs a record may have: what the budget allows, and one more for each region that the VMM may cut out of the
-    /// middle of a run.
+    /// Splits that the VMM may add to the guest's: each region or block that is taken out of the middle of an extent adds two.
     /// </summary>
-    public static int RoomFor(int maxSplits) => maxSplits + RegionMap.MostRegions;
+    public const int VmmSplits = 2 * RegionMap.MaxRegions;
+
+    private readonly Lock _calls = new();
+    private readonly Lock _data = new();
+    private readonly AttributeMap _map = new(maxSplits + VmmSplits);
+
+    // What a request changes at this moment, guarded by _data; empty if none does.
+    private ulong _callStart;
+    private ulong _callEnd;
+    private AttributeChange _call;
+
+    // Copies of the map's, for statistics.
+    private int _splits;
+    private ulong _lockedBytes;
+    private ulong _inaccessibleBytes;
 
     /// <summary>The budget of mappings that the guest may have split off.</summary>
     public int MaxSplits => maxSplits;
@@ -32,188 +42,248 @@ public sealed class GuestAttributes(HostMappings mappings, int maxSplits, ulong 
     /// <summary>The budget of locked bytes.</summary>
     public ulong MaxLocked => maxLocked;
 
-    /// <summary>Mappings that the guest has split off.</summary>
-    public int Splits
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return _record.Splits;
-            }
-        }
-    }
+    /// <summary>Mappings that are split off. May be read by any thread, as the next two.</summary>
+    public int Splits => Volatile.Read(ref _splits);
 
     /// <summary>Bytes that the guest has locked.</summary>
-    public ulong LockedBytes
+    public ulong LockedBytes => Volatile.Read(ref _lockedBytes);
+
+    /// <summary>Bytes that the guest has made inaccessible.</summary>
+    public ulong InaccessibleBytes => Volatile.Read(ref _inaccessibleBytes);
+
+    /// <summary>Waits for other changes; the caller alone may call <see cref="Apply"/> until <see cref="EndChange"/>.</summary>
+    public void BeginChange() => _calls.Enter();
+
+    /// <summary>Lets the next one in.</summary>
+    public void EndChange() => _calls.Exit();
+
+    /// <summary>Waits until no change is in progress that began before the call.</summary>
+    public void WaitForChange()
     {
-        get
+        lock (_calls)
         {
-            lock (_gate)
-            {
-                return _record.LockedBytes;
-            }
+            // To have had it is enough.
         }
     }
 
-    /// <summary>Carries out a request, region by region. The range is page-aligned, not empty, and covered by the map.</summary>
-    /// <param name="map">Guest RAM as the request sees it.</param>
-    /// <param name="address">Guest-physical address of the range.</param>
-    /// <param name="length">Bytes.</param>
+    /// <summary>Carries out a request, segment by segment, between <see cref="BeginChange"/> and <see cref="EndChange"/>.</summary>
+    /// <param name="address">Guest-physical address of the range, page-aligned.</param>
+    /// <param name="length">Bytes, page-aligned, not 0.</param>
     /// <param name="change">What to change.</param>
-    /// <param name="error">Which budget is spent, or NONE.</param>
-    /// <returns>0 or an errno. After a failed host call the regions before it keep the change, within the budgets.</returns>
-    public int Apply(RegionMap map, ulong address, ulong length, AttributeChange change, out DeviceError error)
+    /// <param name="error">Why the device refuses it, or NONE.</param>
+    /// <returns>0 or an errno. After a failed host call the segments before it keep the change, within the budgets.</returns>
+    public int Apply(ulong address, ulong length, AttributeChange change, out DeviceError error)
     {
-        lock (_gate)
+        Announce(address, address + length, change);
+        try
         {
+            // After the announcement: memory that goes away later waits for this call.
+            RegionMap map = memory.Map;
+            if (!map.Covers(address, length))
+            {
+                error = DeviceError.NOT_GUEST_MEMORY;
+                return Errno.EINVAL;
+            }
+
             error = CheckBudgets(address, address + length, change);
-            if (error != DeviceError.NONE)
-            {
-                return Errno.ENOMEM;
-            }
-
-            AttributeKind kind = HostMappings.KindOf(change.Function);
-            PageAttributes wanted = change.ApplyTo(PageAttributes.AsRegistered);
-            foreach (Piece piece in map.Pieces(address, length))
-            {
-                int errno = mappings.Set(piece, kind, wanted);
-                if (errno != 0)
-                {
-                    PutBack(piece, kind);
-                    KeepOrPutBack(map, address, piece.GuestAddress, change);
-                    return errno;
-                }
-            }
-
-            Commit();
-            return 0;
+            return error == DeviceError.NONE ? ApplyTo(map, address, length, change) : Errno.ENOMEM;
         }
-    }
-
-    /// <summary>Whether the device itself can't read and write every page of [start, end).</summary>
-    public bool IsClosed(ulong start, ulong end)
-    {
-        lock (_gate)
+        finally
         {
-            return _record.IsClosed(start, end);
+            Announce(0, 0, default);
         }
     }
 
-    /// <summary>Gives a region back as it was registered. No request may be using it.</summary>
-    /// <param name="region">Which.</param>
+    /// <summary>Whether the device itself can't read and write every byte of [start, end), or soon can't.</summary>
+    public bool IsProtected(ulong start, ulong end)
+    {
+        lock (_data)
+        {
+            return _map.IsProtected(start, end) || (IsCallOn(start, end) && _call.Protects);
+        }
+    }
+
+    /// <summary>Whether there is room to make a range as registered, which may split an extent.</summary>
+    public bool HasRoomToRevert(ulong start, ulong end)
+    {
+        lock (_data)
+        {
+            return _map.Splits + 2 <= _map.Capacity || _map.IsAsRegistered(start, end);
+        }
+    }
+
+    /// <summary>
+    /// Makes [start, end) as registered. No request may see the range any more, or none may be connected. Waits for a change in
+    /// progress only if that or an earlier one touched the range.
+    /// </summary>
+    /// <param name="map">Guest RAM with the range in it.</param>
+    /// <param name="start">Guest-physical, inside one region.</param>
+    /// <param name="end">Guest-physical, past the last byte.</param>
     /// <param name="forget">
-    /// Whether the region goes away, and with it what could not be lifted. Where it stays, the record keeps that: it must go on
-    /// telling which pages are closed.
+    /// Whether the memory goes away, and with it what could not be reverted. Where it stays, the map keeps that: it must go on
+    /// saying which pages are protected.
     /// </param>
     /// <returns>0, or the errno of the first call that failed; the rest was tried all the same.</returns>
-    public int Lift(MemoryRegion region, bool forget)
+    public int Revert(RegionMap map, ulong start, ulong end, bool forget)
     {
-        lock (_gate)
+        lock (_data)
         {
-            int failed = 0;
-            bool fits = true;
-            var whole = new Piece(region.GuestAddress, region.Length, region);
-            _spare.Clear();
-            foreach (AttributeRun run in _record.Runs)
+            if (_map.IsAsRegistered(start, end) && !IsCallOn(start, end))
             {
-                ulong from = Math.Clamp(region.GuestAddress, run.Start, run.End);
-                ulong to = Math.Clamp(region.End, run.Start, run.End);
-                int errno = from < to ? LiftHost(whole.Within(from, to), run.Attributes) : 0;
-                failed = First(failed, errno);
-                fits &= _spare.TryAppend(run.Start, from, run.Attributes);
-                fits &= errno == 0 || forget || _spare.TryAppend(from, to, run.Attributes);
-                fits &= _spare.TryAppend(to, run.End, run.Attributes);
+                return 0;
+            }
+        }
+
+        lock (_calls)
+        {
+            int first = 0;
+            foreach (AttributeKind kind in PageAttributes.Kinds)
+            {
+                int errno = Revert(map, kind, start, end, forget);
+                first = first != 0 ? first : errno;
             }
 
-            Debug.Assert(fits, "A region's cut adds at most one run, and there is room for one for each region.");
-            Commit();
-            return failed;
+            return first;
         }
     }
 
-    /// <summary>Switches the holding of closed pages as readable, and makes the kernel's mappings so.</summary>
+    /// <summary>Switches whether inaccessible pages are kept readable, and makes the kernel's mappings so.</summary>
     /// <returns>0, or the errno of the first call that failed.</returns>
-    public int HoldReadable(RegionMap map, bool enabled)
+    public int KeepReadable(bool enabled)
     {
-        lock (_gate)
+        lock (_data)
         {
-            mappings.HoldReadable = enabled;
-            int errno = 0;
-            foreach (AttributeRun run in _record.Runs)
+            mappings.KeepReadable = enabled;
+            if (_map.InaccessibleBytes == 0 && (_callStart == _callEnd || _call.Kind != AttributeKind.Protection))
             {
-                if (run.Attributes.Protection == MemoryProtection.None)
-                {
-                    errno = First(errno, SetAll(map, run, AttributeKind.Protection));
-                }
+                return 0;
+            }
+        }
+
+        lock (_calls)
+        {
+            RegionMap map = memory.Map;
+            int first = 0;
+            for (ulong next = 0; next < ulong.MaxValue;)
+            {
+                (ulong start, ulong end) = NextInaccessible(next);
+                int errno = start < end
+                    ? mappings.SetAll(map, start, end, AttributeKind.Protection, default(PageAttributes).WithProtection(MemoryProtection.None))
+                    : 0;
+                first = first != 0 ? first : errno;
+                next = end;
             }
 
-            return errno;
+            return first;
         }
     }
 
-    /// <summary>A copy of the record.</summary>
-    public AttributeRun[] Save()
+    /// <summary>All extents that are not as registered, in order.</summary>
+    public AttributeExtent[] Save()
     {
-        lock (_gate)
+        lock (_data)
         {
-            return _record.Runs.ToArray();
+            return _map.Extents();
         }
     }
 
-    /// <summary>Takes over the record of another device and puts it on this one's memory, of which nothing has been set yet.</summary>
-    /// <param name="map">Guest RAM; it covers every run.</param>
-    /// <param name="runs">Sorted, page-aligned, apart, and within the budgets.</param>
+    /// <summary>Takes over the attributes of another device and applies them to this one's memory, of which nothing has been set yet.</summary>
+    /// <param name="extents">Sorted, page-aligned, apart, covered by guest RAM and within the budgets.</param>
     /// <returns>0, or the errno of the call that failed; then nothing is set.</returns>
-    public int Restore(RegionMap map, ReadOnlySpan<AttributeRun> runs)
+    public int Restore(IReadOnlyList<AttributeExtent> extents)
     {
-        lock (_gate)
+        lock (_calls)
         {
-            _record.Clear();
-            foreach (AttributeRun run in runs)
+            RegionMap map = memory.Map;
+            for (int index = 0; index < extents.Count; index++)
             {
-                int errno = _record.TryAppend(run.Start, run.End, run.Attributes) ? PutOn(map, run) : Errno.ENOMEM;
+                int errno = ApplyExtent(map, extents[index]);
                 if (errno != 0)
                 {
-                    foreach (AttributeRun done in _record.Runs)
+                    for (int applied = 0; applied <= index; applied++)
                     {
-                        foreach (Piece piece in map.Pieces(done.Start, done.End - done.Start))
-                        {
-                            LiftHost(piece, done.Attributes);
-                        }
+                        RollBackExtent(map, extents[applied]);
                     }
 
-                    _record.Clear();
                     return errno;
                 }
+            }
+
+            lock (_data)
+            {
+                foreach (AttributeExtent extent in extents)
+                {
+                    _map.Apply(extent.Start, extent.End, AttributeChange.To(extent.Attributes));
+                }
+
+                PublishCosts();
             }
 
             return 0;
         }
     }
 
-    private static int First(int errno, int next) => errno != 0 ? errno : next;
+    private void Announce(ulong start, ulong end, AttributeChange change)
+    {
+        lock (_data)
+        {
+            (_callStart, _callEnd, _call) = (start, end, change);
+        }
+    }
+
+    private bool IsCallOn(ulong start, ulong end) => _callStart < end && start < _callEnd;
+
+    private int ApplyTo(RegionMap map, ulong address, ulong length, AttributeChange change)
+    {
+        PageAttributes wanted = change.ApplyTo(PageAttributes.AsRegistered);
+        mappings.PrepareToSplit(map, address, length);
+        foreach (MemorySegment segment in map.Segments(address, length))
+        {
+            int errno = mappings.Set(segment, change.Kind, wanted);
+            if (errno != 0)
+            {
+                RollBack(segment, change.Kind);
+                KeepOrRollBack(map, address, segment.GuestAddress, change);
+                return errno;
+            }
+        }
+
+        Commit(address, address + length, change);
+        return 0;
+    }
 
     private DeviceError CheckBudgets(ulong start, ulong end, AttributeChange change)
     {
-        bool fits = _spare.TryAssign(_record, start, end, change);
-        if (!fits || (_spare.Splits > maxSplits && _spare.Splits > _record.Splits))
+        AttributeCosts costs = _map.Measure(start, end, change);
+        if (costs.Splits > Math.Min(Math.Max(maxSplits, _map.Splits), _map.Capacity))
         {
             return DeviceError.SPLIT_BUDGET;
         }
 
-        return _spare.LockedBytes > maxLocked && _spare.LockedBytes > _record.LockedBytes
-            ? DeviceError.LOCK_BUDGET
-            : DeviceError.NONE;
+        return costs.LockedBytes > Math.Max(maxLocked, _map.LockedBytes) ? DeviceError.LOCK_BUDGET : DeviceError.NONE;
     }
 
-    private void Commit() => (_record, _spare) = (_spare, _record);
+    private void Commit(ulong start, ulong end, AttributeChange change)
+    {
+        lock (_data)
+        {
+            _map.Apply(start, end, change);
+            PublishCosts();
+        }
+    }
+
+    private void PublishCosts()
+    {
+        Volatile.Write(ref _splits, _map.Splits);
+        Volatile.Write(ref _lockedBytes, _map.LockedBytes);
+        Volatile.Write(ref _inaccessibleBytes, _map.InaccessibleBytes);
+    }
 
     /// <summary>
-    /// Records the part [start, end) of a request that failed later. Where that part alone is over a budget that the whole was not (it
-    /// would have merged runs further up), it is undone too: what can't be recorded must not stay set.
+    /// Commits the part [start, end) of a request that failed later. Where that part alone is over a budget that the whole was not (it
+    /// would have merged extents further up), it is rolled back too: what the map can't contain must not stay set.
     /// </summary>
-    private void KeepOrPutBack(RegionMap map, ulong start, ulong end, AttributeChange change)
+    private void KeepOrRollBack(RegionMap map, ulong start, ulong end, AttributeChange change)
     {
         if (start == end)
         {
@@ -222,87 +292,98 @@ public sealed class GuestAttributes(HostMappings mappings, int maxSplits, ulong 
 
         if (CheckBudgets(start, end, change) == DeviceError.NONE)
         {
-            Commit();
+            Commit(start, end, change);
             return;
         }
 
-        foreach (Piece piece in map.Pieces(start, end - start))
+        foreach (MemorySegment segment in map.Segments(start, end - start))
         {
-            PutBack(piece, HostMappings.KindOf(change.Function));
+            RollBack(segment, change.Kind);
         }
     }
 
-    /// <summary>Makes the kernel's mapping of a piece as the record has it: a failed call may have changed a part of it.</summary>
-    private void PutBack(Piece piece, AttributeKind kind)
+    /// <summary>Makes the kernel's mapping of a segment as the map describes it: a failed call may have changed a part of it.</summary>
+    private void RollBack(MemorySegment segment, AttributeKind kind)
     {
-        ulong next = piece.GuestAddress;
-        for (int index = _record.IndexOf(next); next < piece.End; index++)
+        for (ulong next = segment.GuestAddress; next < segment.End;)
         {
-            ReadOnlySpan<AttributeRun> runs = _record.Runs;
-            AttributeRun run = index < runs.Length ? runs[index] : new AttributeRun(piece.End, piece.End, default);
-            ulong from = Math.Min(run.Start, piece.End);
-            if (from > next)
-            {
-                mappings.Set(piece.Within(next, from), kind, PageAttributes.AsRegistered);
-                next = from;
-            }
-
-            ulong to = Math.Min(run.End, piece.End);
-            if (to > next)
-            {
-                mappings.Set(piece.Within(next, to), kind, run.Attributes);
-                next = to;
-            }
+            AttributeExtent extent = _map.ExtentAt(next, segment.End);
+            mappings.Set(segment.Within(extent.Start, extent.End), kind, extent.Attributes);
+            next = extent.End;
         }
-    }
-
-    private int PutOn(RegionMap map, AttributeRun run)
-    {
-        int errno = 0;
-        foreach (AttributeKind kind in HostMappings.Kinds)
-        {
-            errno = errno == 0 && IsSet(run.Attributes, kind) ? UnlessNameless(kind, SetAll(map, run, kind)) : errno;
-        }
-
-        return errno;
     }
 
     /// <summary>
-    /// A name is for the eyes of an operator: a kernel built without names is no reason to lose a guest that comes from elsewhere,
-    /// nor to fail its reset.
+    /// Reverts one kind in a range. What lies between pages that have it is as registered already, so one call covers it too; but not
+    /// for locks, which the VMM may have taken itself.
     /// </summary>
-    private static int UnlessNameless(AttributeKind kind, int errno) =>
-        kind == AttributeKind.Name && errno == Errno.EINVAL ? 0 : errno;
-
-    private int SetAll(RegionMap map, AttributeRun run, AttributeKind kind)
+    private int Revert(RegionMap map, AttributeKind kind, ulong start, ulong end, bool forget)
     {
-        int errno = 0;
-        foreach (Piece piece in map.Pieces(run.Start, run.End - run.Start))
+        int first = 0;
+        while (start < end)
         {
-            errno = First(errno, mappings.Set(piece, kind, run.Attributes));
+            (ulong from, ulong to) = _map.NextStretch(kind, start, end, overGaps: kind != AttributeKind.Lock);
+            if (from < to)
+            {
+                int errno = mappings.SetAll(map, from, to, kind, PageAttributes.AsRegistered);
+                first = first != 0 ? first : errno;
+                if (errno == 0 || forget)
+                {
+                    Commit(from, to, AttributeChange.Revert(kind));
+                }
+            }
+
+            start = to;
         }
 
-        return errno;
+        return first;
     }
 
-    private int LiftHost(Piece piece, PageAttributes attributes)
+    /// <summary>The next stretch from an address on whose pages are inaccessible, neighbours joined; empty, at the end of all memory, if there is none.</summary>
+    private (ulong Start, ulong End) NextInaccessible(ulong address)
     {
-        int errno = 0;
-        foreach (AttributeKind kind in HostMappings.Kinds)
+        ulong start = ulong.MaxValue;
+        while (address < ulong.MaxValue)
         {
-            errno = First(errno, IsSet(attributes, kind)
-                ? UnlessNameless(kind, mappings.Set(piece, kind, PageAttributes.AsRegistered)) : 0);
+            AttributeExtent extent = _map.ExtentAt(address, ulong.MaxValue);
+            if (extent.Attributes.Protection == MemoryProtection.None)
+            {
+                start = Math.Min(start, extent.Start);
+            }
+            else if (start < extent.Start)
+            {
+                break;
+            }
+
+            address = extent.End;
         }
 
-        return errno;
+        return (start, address);
     }
 
-    private static bool IsSet(PageAttributes attributes, AttributeKind kind) => kind switch
+    private int ApplyExtent(RegionMap map, AttributeExtent extent)
     {
-        AttributeKind.Protection => attributes.Closed != MemoryProtection.None,
-        AttributeKind.Lock => attributes.Locked,
-        AttributeKind.Dump => attributes.DontDump,
-        AttributeKind.Merging => attributes.Merging != Merging.AsRegistered,
-        _ => attributes.Name != 0,
-    };
+        mappings.PrepareToSplit(map, extent.Start, extent.End - extent.Start);
+        foreach (AttributeKind kind in PageAttributes.Kinds)
+        {
+            int errno = extent.Attributes.Has(kind) ? mappings.SetAll(map, extent.Start, extent.End, kind, extent.Attributes) : 0;
+            if (errno != 0)
+            {
+                return errno;
+            }
+        }
+
+        return 0;
+    }
+
+    private void RollBackExtent(RegionMap map, AttributeExtent extent)
+    {
+        foreach (AttributeKind kind in PageAttributes.Kinds)
+        {
+            if (extent.Attributes.Has(kind))
+            {
+                mappings.SetAll(map, extent.Start, extent.End, kind, PageAttributes.AsRegistered);
+            }
+        }
+    }
 }

@@ -1,61 +1,76 @@
-using Memctl.Device.Protocol;
+using Memctl.Device.Functions;
 
 namespace Memctl.Device.Channels;
 
 /// <summary>A guest CPU's way to the device: where its buffer is, and what it has asked for. Made once for each number and used again after RESET.</summary>
+/// <remarks>
+/// Counters are not atomic: a driver has a channel for each CPU, and a guest that shares one among CPUs may lose counts of its
+/// own. The counts of read-side critical sections are atomic, since the host relies on them.
+/// </remarks>
 public sealed class Channel
 {
-    private ChannelCounters _counters;
+    private readonly FunctionCounters[] _functions = new FunctionCounters[FunctionTable.All.Length];
+    private ChannelState _state;
 
     /// <summary>Guest-physical address of the buffer. Set while the channel is not connected.</summary>
-    public ulong BufferAddress { get; internal set; }
+    public ulong BufferAddress
+    {
+        get => _state.BufferAddress;
+        internal set => _state.BufferAddress = value;
+    }
 
-    /// <summary>Whether the buffer has a byte in [start, end), both multiples of the page size.</summary>
-    public bool HasBufferIn(ulong start, ulong end) => BufferAddress < end && BufferAddress + Request.Size > start;
+    /// <summary>
+    /// Where the buffer is mapped, if it is one stretch of memory; 0 if it is to be looked up. Read it in a read-side critical section: it
+    /// is taken back before the memory goes away.
+    /// </summary>
+    public nuint BufferHostAddress
+    {
+        get => Volatile.Read(ref _state.BufferHostAddress);
+        internal set => Volatile.Write(ref _state.BufferHostAddress, value);
+    }
 
-    /// <summary>Counts a request that was answered. Several threads may share a channel, so every step is atomic.</summary>
-    /// <param name="code">The function code, known to the dialect.</param>
+    /// <summary>Counts a request that was answered.</summary>
+    /// <param name="function">What it asked for.</param>
     /// <param name="bytes">The length that it acted on.</param>
-    /// <param name="failed">Whether the answer has an errno.</param>
-    public void Count(int code, ulong bytes, bool failed)
+    /// <param name="isError">Whether the answer has an errno.</param>
+    public void Count(Function function, ulong bytes, bool isError)
     {
-        Interlocked.Increment(ref _counters.Requests[code]);
-        if (failed)
+        ref FunctionCounters counters = ref _functions[function.Index];
+        counters.Requests++;
+        if (isError)
         {
-            Interlocked.Increment(ref _counters.Errors[code]);
+            counters.Errors++;
         }
-        else if (bytes != 0)
+        else
         {
-            Interlocked.Add(ref _counters.Bytes[code], bytes);
+            counters.Bytes += bytes;
         }
     }
 
-    /// <summary>Adds this channel's counters to sums.</summary>
-    public void AddTo(ref PerFunction requests, ref PerFunction errors, ref PerFunction bytes)
+    /// <summary>Adds this channel's counters of a function to a sum. May be called by any thread.</summary>
+    internal void AddTo(ref FunctionCounters sum, Function function)
     {
-        for (int code = 0; code < Dialect.MaxFunctions; code++)
-        {
-            requests[code] += Volatile.Read(ref _counters.Requests[code]);
-            errors[code] += Volatile.Read(ref _counters.Errors[code]);
-            bytes[code] += Volatile.Read(ref _counters.Bytes[code]);
-        }
+        ref FunctionCounters counters = ref _functions[function.Index];
+        sum.Requests += Volatile.Read(ref counters.Requests);
+        sum.Errors += Volatile.Read(ref counters.Errors);
+        sum.Bytes += Volatile.Read(ref counters.Bytes);
     }
 
-    /// <summary>Announces a request in one of the two counts; see <see cref="ChannelTable.TryEnter"/>. May be called by any thread.</summary>
-    public void Enter(int parity) => Interlocked.Increment(ref Active(parity));
+    /// <summary>Begins a read-side critical section; see <see cref="ChannelTable.TryReadLock"/>. May be called by any thread.</summary>
+    public void ReadLock(int epoch) => Interlocked.Increment(ref Readers(epoch));
 
-    /// <summary>Ends a request that <see cref="ChannelTable.TryEnter"/> let in. May be called by any thread.</summary>
-    public void Leave(int parity) => Interlocked.Decrement(ref Active(parity));
+    /// <summary>Ends a read-side critical section. May be called by any thread.</summary>
+    public void ReadUnlock(int epoch) => Interlocked.Decrement(ref Readers(epoch));
 
-    internal bool IsQuiet(int parity) => Volatile.Read(ref Active(parity)) == 0;
+    internal bool IsQuiescent(int epoch) => Volatile.Read(ref Readers(epoch)) == 0;
 
-    private ref int Active(int parity)
+    private ref int Readers(int epoch)
     {
-        if (parity == 0)
+        if (epoch == 0)
         {
-            return ref _counters.ActiveEven;
+            return ref _state.EvenReaders;
         }
 
-        return ref _counters.ActiveOdd;
+        return ref _state.OddReaders;
     }
 }

@@ -6,8 +6,13 @@ namespace Memctl.Device.Channels;
 public sealed class ChannelSet
 {
     private readonly Channel[] _channels;
+    private readonly Channel[] _byAddress;
 
-    internal ChannelSet(Channel[] channels) => _channels = channels;
+    internal ChannelSet(Channel[] channels)
+    {
+        _channels = channels;
+        _byAddress = [.. channels.OrderBy(channel => channel.BufferAddress)];
+    }
 
     /// <summary>The channels in the order of their numbers.</summary>
     public ReadOnlySpan<Channel> Channels => _channels;
@@ -20,17 +25,35 @@ public sealed class ChannelSet
         return index < (uint)channels.Length ? channels[index] : null;
     }
 
-    /// <summary>Whether a connected buffer has a byte in [start, end).</summary>
-    public bool HasBufferIn(ulong start, ulong end)
+    /// <summary>Whether a buffer has a byte in [start, end), both multiples of the page size.</summary>
+    public bool HasBufferIn(ulong start, ulong end) => !WithBufferIn(start, end).IsEmpty;
+
+    /// <summary>The channels whose buffer has a byte in [start, end), in the order of their buffers.</summary>
+    internal ReadOnlySpan<Channel> WithBufferIn(ulong start, ulong end)
     {
-        foreach (Channel channel in _channels)
+        // A buffer that begins before the range reaches into it by less than its size.
+        int first = FirstAtOrPast(start < Request.Size ? 0 : start - Request.Size + 1);
+        int past = FirstAtOrPast(end);
+        return _byAddress.AsSpan(first, past - first);
+    }
+
+    private int FirstAtOrPast(ulong address)
+    {
+        int low = 0;
+        int high = _byAddress.Length;
+        while (low < high)
         {
-            if (channel.HasBufferIn(start, end))
+            int middle = (low + high) >>> 1;
+            if (_byAddress[middle].BufferAddress < address)
             {
-                return true;
+                low = middle + 1;
+            }
+            else
+            {
+                high = middle;
             }
         }
 
-        return false;
+        return low;
     }
 }

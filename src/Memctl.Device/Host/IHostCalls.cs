@@ -16,12 +16,27 @@ public enum MemoryAdvice
 
 /// <summary>Bits of mprotect(2).</summary>
 [Flags]
-public enum MemoryProtection
+public enum MemoryProtection : byte
 {
     None = 0,
     Read = 1,
     Write = 2,
     ReadWrite = Read | Write,
+}
+
+/// <summary>A range of this process's memory, laid out as an <c>iovec</c>.</summary>
+/// <param name="Address">Its first byte.</param>
+/// <param name="Length">Bytes.</param>
+public readonly record struct HostRange(nuint Address, nuint Length)
+{
+    /// <summary>The maximum number in one call; the kernel takes up to UIO_MAXIOV, 1024.</summary>
+    public const int MaxInCall = 256;
+
+    /// <summary>Past its last byte.</summary>
+    public nuint End => Address + Length;
+
+    /// <summary>The same with more bytes behind it.</summary>
+    public HostRange Extended(nuint bytes) => this with { Length = Length + bytes };
 }
 
 /// <summary>
@@ -32,6 +47,21 @@ public interface IHostCalls
 {
     /// <summary>madvise(2).</summary>
     int Advise(nuint address, nuint length, MemoryAdvice advice);
+
+    /// <summary>madvise(2) on each of several ranges, in order. After an error it is unknown how far it came.</summary>
+    int AdviseAll(ReadOnlySpan<HostRange> ranges, MemoryAdvice advice)
+    {
+        foreach (HostRange range in ranges)
+        {
+            int errno = Advise(range.Address, range.Length, advice);
+            if (errno != 0)
+            {
+                return errno;
+            }
+        }
+
+        return 0;
+    }
 
     /// <summary>mlock2(2) with flags 0: populate and lock.</summary>
     int Lock(nuint address, nuint length);

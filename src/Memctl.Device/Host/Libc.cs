@@ -16,21 +16,27 @@ internal static class Libc
     internal const int PR_SET_VMA = 0x53564d41;
     internal const nuint PR_SET_VMA_ANON_NAME = 0;
 
-    [DllImport("libc", SetLastError = true)]
+    /// <summary>The caller itself, in place of a descriptor (Linux 6.14).</summary>
+    internal const int PIDFD_SELF = -10000;
+
+    [DllImport("libc")]
     internal static extern int madvise(nuint address, nuint length, int advice);
 
-    [DllImport("libc", SetLastError = true)]
+    [DllImport("libc")]
+    internal static extern nint process_madvise(int pidfd, in HostRange ranges, nuint count, int advice, uint flags);
+
+    [DllImport("libc")]
     internal static extern int mlock2(nuint address, nuint length, uint flags);
 
-    [DllImport("libc", SetLastError = true)]
+    [DllImport("libc")]
     internal static extern int munlock(nuint address, nuint length);
 
-    [DllImport("libc", SetLastError = true)]
+    [DllImport("libc")]
     internal static extern int mprotect(nuint address, nuint length, int protection);
 
-    [DllImport("libc", SetLastError = true)]
+    [DllImport("libc")]
     internal static extern int prctl(int option, nuint operation, nuint address, nuint length, nuint none);
 
-    [DllImport("libc", SetLastError = true)]
+    [DllImport("libc")]
     internal static extern int prctl(int option, nuint operation, nuint address, nuint length, in byte name);
 }

@@ -3,8 +3,8 @@ using Microsoft.Extensions.Logging;
 namespace Memctl.Device.Logging;
 
 /// <summary>
-/// Every record that the device writes. Event ids are grouped and never used again for something else: 1xx what the VMM did,
-/// 2xx what a guest did (each of these passes a <see cref="GuestLogLimit"/>).
+/// The records of what the VMM did, event ids 1xx. An id is never used again for something else. <see cref="GuestRecords"/> has
+/// those of what a guest did, 2xx.
 /// </summary>
 internal static partial class DeviceLog
 {
@@ -17,24 +17,9 @@ internal static partial class DeviceLog
     [LoggerMessage(102, LogLevel.Debug, "guest RAM [{Start:x}, {End:x}) unregistered")]
     internal static partial void Unregistered(ILogger logger, ulong start, ulong end);
 
-    [LoggerMessage(103, LogLevel.Error, "guest RAM [{Start:x}, {End:x}) could not be given back as it was registered: errno {Errno}")]
-    internal static partial void NotLifted(ILogger logger, ulong start, ulong end, int errno);
+    [LoggerMessage(103, LogLevel.Error, "guest RAM [{Start:x}, {End:x}) could not be made as it was registered: errno {Errno}")]
+    internal static partial void NotReverted(ILogger logger, ulong start, ulong end, int errno);
 
-    [LoggerMessage(104, LogLevel.Information, "state restored: {State}, {Channels} channels, {Runs} ranges with attributes")]
-    internal static partial void Restored(ILogger logger, string state, int channels, int runs);
-
-    [LoggerMessage(200, LogLevel.Warning, "guest access ignored: {Width} bytes written at {Offset:x} have no meaning")]
-    internal static partial void IgnoredWrite(ILogger logger, ulong offset, int width);
-
-    [LoggerMessage(201, LogLevel.Warning, "guest command {Command:x} ignored: no such channel is connected")]
-    internal static partial void UnknownChannel(ILogger logger, uint command);
-
-    [LoggerMessage(202, LogLevel.Warning, "guest command {Command} refused: {Reason}")]
-    internal static partial void CommandRefused(ILogger logger, string command, string reason);
-
-    [LoggerMessage(203, LogLevel.Warning, "guest request not answered: its buffer at {Address:x} can't be written")]
-    internal static partial void NotAnswered(ILogger logger, ulong address);
-
-    [LoggerMessage(204, LogLevel.Warning, "{Count} log records that the guest caused were suppressed")]
-    internal static partial void Suppressed(ILogger logger, long count);
+    [LoggerMessage(104, LogLevel.Information, "state restored: {State}, {Channels} channels, {Extents} extents with attributes")]
+    internal static partial void Restored(ILogger logger, string state, int channels, int extents);
 }

@@ -2,11 +2,10 @@ namespace Memctl.Device.Logging;
 
 /// <summary>Lets a guest cause only so many log records in a minute, and counts the rest. Safe for use by many threads.</summary>
 /// <param name="linesPerMinute">How many.</param>
-/// <param name="clock">Tells the time.</param>
+/// <param name="clock">The time.</param>
 public sealed class GuestLogLimit(int linesPerMinute, TimeProvider clock)
 {
-    private long _minuteStart = clock.GetTimestamp();
-    private long _taken;
+    private readonly RateLimit _limit = new((ulong)linesPerMinute, TimeSpan.FromMinutes(1), clock);
     private long _suppressed;
     private long _reported;
 
@@ -17,16 +16,8 @@ public sealed class GuestLogLimit(int linesPerMinute, TimeProvider clock)
     /// <param name="suppressed">How many were suppressed since the last that was allowed.</param>
     public bool TryTake(out long suppressed)
     {
-        long start = Volatile.Read(ref _minuteStart);
-        long now = clock.GetTimestamp();
-        if (clock.GetElapsedTime(start, now) >= TimeSpan.FromMinutes(1) &&
-            Interlocked.CompareExchange(ref _minuteStart, now, start) == start)
-        {
-            Volatile.Write(ref _taken, 0);
-        }
-
         suppressed = 0;
-        if (Interlocked.Increment(ref _taken) > linesPerMinute)
+        if (!_limit.TryTake(1))
         {
             Interlocked.Increment(ref _suppressed);
             return false;

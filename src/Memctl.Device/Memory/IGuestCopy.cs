@@ -1,8 +1,8 @@
 namespace Memctl.Device.Memory;
 
 /// <summary>
-/// Moves bytes between a guest's page and the device. The page may be closed, or its file cut short behind the
-/// device's back: then the answer is false and the process lives. Called from many vCPU threads at once.
+/// Moves bytes between a guest's page and the device. The page may be inaccessible, or its file cut short behind the
+/// device's back: then the copy returns false and the process lives. Called from many vCPU threads at once.
 /// </summary>
 public interface IGuestCopy
 {
@@ -13,7 +13,7 @@ public interface IGuestCopy
     bool TryWrite(nuint destination, ReadOnlySpan<byte> source);
 }
 
-/// <summary>Told of every change that the device makes to guest memory while a VMM migrates the guest.</summary>
+/// <summary>Notified of every change that the device makes to guest memory while a VMM migrates the guest.</summary>
 public interface IDirtyLog
 {
     /// <summary>[guestAddress, guestAddress + length) has changed. Called after the change, from many vCPU threads at once.</summary>

@@ -1,6 +1,8 @@
+using System.Numerics;
+
 namespace Memctl.Device.Memory;
 
-/// <summary>How the VMM had mapped a region before the guest changed anything: what "as before" means for it.</summary>
+/// <summary>How the VMM had mapped a region before the guest changed anything: what "as registered" means for it.</summary>
 [Flags]
 public enum RegionTraits
 {
@@ -13,32 +15,82 @@ public enum RegionTraits
     DontDump = 2,
 }
 
-/// <summary>A piece of guest RAM, in whole host pages.</summary>
-/// <param name="guestAddress">Guest-physical address of its first byte.</param>
-/// <param name="length">Bytes, never 0.</param>
-/// <param name="hostAddress">Where the VMM mapped it, in this process.</param>
-/// <param name="traits">How the VMM mapped it.</param>
-public sealed class MemoryRegion(ulong guestAddress, ulong length, nuint hostAddress, RegionTraits traits)
+/// <summary>
+/// A mapping of guest RAM, in whole host pages. Memory of a region with blocks comes and goes by the block, as virtio-mem plugs
+/// and unplugs it; the mapping stays.
+/// </summary>
+public sealed class MemoryRegion
 {
+    /// <summary>The maximum number of blocks in a region: one bit each, 2 MiB in all.</summary>
+    public const long MaxBlocks = 1L << 24;
+
+    private readonly nuint _hostAddress;
+    private readonly int _blockShift;
+    private readonly BlockMap? _blocks;
+
+    /// <summary>Makes a region.</summary>
+    /// <param name="guestAddress">Guest-physical address of its first byte.</param>
+    /// <param name="length">Bytes, never 0.</param>
+    /// <param name="hostAddress">Where the VMM mapped it, in this process.</param>
+    /// <param name="traits">How the VMM mapped it.</param>
+    /// <param name="blockSize">0 if all of it is present, for good; else a power of two that divides address and length, and no block is present yet.</param>
+    public MemoryRegion(ulong guestAddress, ulong length, nuint hostAddress, RegionTraits traits, ulong blockSize = 0)
+    {
+        GuestAddress = guestAddress;
+        Length = length;
+        Traits = traits;
+        _hostAddress = hostAddress;
+        if (blockSize != 0)
+        {
+            _blockShift = BitOperations.Log2(blockSize);
+            _blocks = new BlockMap((long)(length >> _blockShift));
+        }
+    }
+
     /// <summary>Guest-physical address of its first byte.</summary>
-    public ulong GuestAddress => guestAddress;
+    public ulong GuestAddress { get; }
 
     /// <summary>Bytes, never 0.</summary>
-    public ulong Length => length;
+    public ulong Length { get; }
 
     /// <summary>Guest-physical address past the last byte; never wraps.</summary>
-    public ulong End => guestAddress + length;
+    public ulong End => GuestAddress + Length;
 
     /// <summary>How the VMM mapped it.</summary>
-    public RegionTraits Traits => traits;
+    public RegionTraits Traits { get; }
 
-    /// <summary>Whether its mapping was made ready to be split; see <c>HostMappings</c>, whose caller's lock guards it.</summary>
+    /// <summary>How many blocks it is made of; 0 if memory does not come and go in it.</summary>
+    public long Blocks => _blocks?.Count ?? 0;
+
+    /// <summary>Whether its mapping was prepared for splits. <c>GuestAttributes</c>, whose lock guards it, says what for.</summary>
     internal bool IsReadyToSplit { get; set; }
 
     /// <summary>Whether a byte of this process is in both.</summary>
     public bool SharesHostMemoryWith(MemoryRegion other) =>
-        HostAddressOf(guestAddress) < other.HostAddressOf(other.End) && other.HostAddressOf(other.GuestAddress) < HostAddressOf(End);
+        _hostAddress < other._hostAddress + (nuint)other.Length && other._hostAddress < _hostAddress + (nuint)Length;
 
     /// <summary>The host address of a guest-physical address inside the region.</summary>
-    public nuint HostAddressOf(ulong address) => hostAddress + (nuint)(address - guestAddress);
+    public nuint HostAddressOf(ulong address) => _hostAddress + (nuint)(address - GuestAddress);
+
+    /// <summary>Whether every byte of [start, end), a range inside the region that is not empty, is present.</summary>
+    public bool IsPresent(ulong start, ulong end) => _blocks is null || _blocks.AllAre(true, BlockOf(start), BlockOf(end - 1) + 1);
+
+    /// <summary>Makes whole blocks present or absent. False, with nothing changed, if not all of them were the opposite.</summary>
+    internal bool TrySetPresent(bool present, ulong start, ulong end)
+    {
+        if (_blocks is null || (((start | end) - GuestAddress) & ((1ul << _blockShift) - 1)) != 0)
+        {
+            return false;
+        }
+
+        bool may = _blocks.AllAre(!present, BlockOf(start), BlockOf(end));
+        if (may)
+        {
+            _blocks.Set(present, BlockOf(start), BlockOf(end));
+        }
+
+        return may;
+    }
+
+    private long BlockOf(ulong address) => (long)((address - GuestAddress) >> _blockShift);
 }

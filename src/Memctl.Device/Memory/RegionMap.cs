@@ -1,13 +1,13 @@
 namespace Memctl.Device.Memory;
 
 /// <summary>
-/// Guest RAM at one moment: regions sorted by guest-physical address, none overlapping. Immutable, so that a vCPU reads
-/// it without a lock; a change makes a new map.
+/// Guest RAM at one moment: regions sorted by guest-physical address, none overlapping. The list is immutable, so that a vCPU
+/// reads it without a lock; a change of regions makes a new map, a change of blocks sets bits in a region.
 /// </summary>
 public sealed class RegionMap
 {
-    /// <summary>Guest RAM may come in this many pieces.</summary>
-    public const int MostRegions = 4096;
+    /// <summary>The maximum number of mappings that guest RAM may consist of. Memory that comes and goes in small parts is one region with blocks.</summary>
+    public const int MaxRegions = 4096;
 
     private readonly MemoryRegion[] _regions;
 
@@ -43,7 +43,7 @@ public sealed class RegionMap
     public MemoryRegion? FindExact(ulong guestAddress, ulong length) =>
         Find(guestAddress) is { } region && region.GuestAddress == guestAddress && region.Length == length ? region : null;
 
-    /// <summary>The region that holds this guest-physical address, or null.</summary>
+    /// <summary>The region that contains this guest-physical address, present or not, or null.</summary>
     public MemoryRegion? Find(ulong guestAddress)
     {
         int index = IndexAfter(guestAddress) - 1;
@@ -53,39 +53,56 @@ public sealed class RegionMap
     /// <summary>Whether every byte of [address, address + length) is guest RAM, over adjoining regions too. An empty range needs its address in RAM.</summary>
     public bool Covers(ulong address, ulong length)
     {
-        ulong end = address + length;
-        if (end < address)
-        {
-            return false;
-        }
-
+        MemoryRegion[] regions = _regions;
+        ulong end = address + Math.Max(length, 1);
         int index = IndexAfter(address) - 1;
-        if (index < 0 || address >= _regions[index].End)
+        if (end <= address || index < 0 || address >= regions[index].End)
         {
             return false;
         }
 
-        ulong covered = _regions[index].End;
-        while (covered < end && ++index < _regions.Length && _regions[index].GuestAddress == covered)
+        for (ulong next = address; ; index++)
         {
-            covered = _regions[index].End;
-        }
+            ulong to = Math.Min(end, regions[index].End);
+            if (!regions[index].IsPresent(next, to))
+            {
+                return false;
+            }
 
-        return covered >= end;
+            if (to == end)
+            {
+                return true;
+            }
+
+            if (index + 1 == regions.Length || regions[index + 1].GuestAddress != to)
+            {
+                return false;
+            }
+
+            next = to;
+        }
     }
 
-    /// <summary>The parts of a range in each of its regions, in order. The range must be covered (see <see cref="Covers"/>).</summary>
-    public PieceEnumerator Pieces(ulong address, ulong length) => new(_regions, IndexAfter(address) - 1, address, length);
+    /// <summary>The segments of a range, in order. The range must be covered (see <see cref="Covers"/>).</summary>
+    public SegmentEnumerator Segments(ulong address, ulong length) => new(_regions, IndexAfter(address) - 1, address, length);
+
+    /// <summary>The regions that a covered range touches, in order.</summary>
+    public ReadOnlySpan<MemoryRegion> RegionsOf(ulong address, ulong length)
+    {
+        int first = IndexAfter(address) - 1;
+        return _regions.AsSpan(first..IndexAfter(address + length - 1));
+    }
 
     /// <summary>The index of the first region that starts past this address.</summary>
     private int IndexAfter(ulong guestAddress)
     {
+        MemoryRegion[] regions = _regions;
         int low = 0;
-        int high = _regions.Length;
+        int high = regions.Length;
         while (low < high)
         {
             int middle = (low + high) >>> 1;
-            if (_regions[middle].GuestAddress <= guestAddress)
+            if (regions[middle].GuestAddress <= guestAddress)
             {
                 low = middle + 1;
             }

@@ -1,5 +1,5 @@
 using System.Globalization;
-using Memctl.Device.Protocol;
+using Memctl.Device.Functions;
 
 namespace Memctl.Device.Options;
 
@@ -9,7 +9,7 @@ namespace Memctl.Device.Options;
 /// </summary>
 public static class OptionParser
 {
-    private const string Keys = "dialect, channels, max_locked, max_splits, max_log_lines, allow, deny";
+    private const string Keys = "dialect, channels, max_locked, max_splits, max_pageout, max_request_time, max_log_lines, allow, deny";
 
     /// <summary>Reads options; what is not named keeps its default.</summary>
     /// <exception cref="DeviceException">A key or a value is wrong; the message is one sentence for the operator.</exception>
@@ -18,7 +18,7 @@ public static class OptionParser
         // They would be echoed in a message, where a NUL ends what a C caller sees.
         if (text.Any(char.IsControl))
         {
-            throw Wrong("memctl options hold a control character.");
+            throw Wrong("memctl options contain a control character.");
         }
 
         var options = new DeviceOptions();
@@ -46,13 +46,19 @@ public static class OptionParser
                     options = options with { Dialect = ParseDialect(value) };
                     break;
                 case "channels":
-                    options = options with { Channels = ParseNumber(key, value, 1, DeviceOptions.MostChannels) };
+                    options = options with { Channels = ParseNumber(key, value, 1, DeviceOptions.MaxChannels) };
                     break;
                 case "max_locked":
                     options = options with { MaxLocked = ParseSize(key, value) };
                     break;
                 case "max_splits":
-                    options = options with { MaxSplits = ParseNumber(key, value, 0, DeviceOptions.MostSplits) };
+                    options = options with { MaxSplits = ParseNumber(key, value, 0, DeviceOptions.MaxSplitsLimit) };
+                    break;
+                case "max_pageout":
+                    options = options with { MaxPageOut = ParseSize(key, value) };
+                    break;
+                case "max_request_time":
+                    options = options with { MaxRequestTime = TimeSpan.FromMicroseconds(ParseNumber(key, value, 0, 60_000_000)) };
                     break;
                 case "max_log_lines":
                     options = options with { MaxLogLines = ParseNumber(key, value, 0, 6000) };
@@ -68,12 +74,13 @@ public static class OptionParser
             }
         }
 
-        if (denied.Contains(Function.INFO))
+        FunctionSet information = FunctionSet.Where(static function => function.Effect == FunctionEffect.Information);
+        if (denied.Without(information) != denied)
         {
             throw Wrong("memctl option 'deny' can't name INFO: no driver starts without it.");
         }
 
-        return options with { Allowed = allowed.Without(denied).With(FunctionSet.Of(Function.INFO)) };
+        return options with { Allowed = allowed.Without(denied).With(information) };
     }
 
     /// <summary>Splits at commas that stand outside brackets.</summary>
@@ -106,10 +113,10 @@ public static class OptionParser
         : throw Wrong(
             $"memctl option 'dialect' is '{value}'; it can be {Dialect.Memctl.Name} or {Dialect.Pvmemcontrol.Name}.");
 
-    private static int ParseNumber(string key, string value, int least, int most) =>
-        int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number >= least && number <= most
+    private static int ParseNumber(string key, string value, int min, int max) =>
+        int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number >= min && number <= max
             ? number
-            : throw Wrong($"memctl option '{key}' is '{value}'; it can be a number from {least} to {most}.");
+            : throw Wrong($"memctl option '{key}' is '{value}'; it can be a number from {min} to {max}.");
 
     private static ulong ParseSize(string key, string value)
     {
@@ -140,7 +147,7 @@ public static class OptionParser
             if (!FunctionSet.TryParse(name, out FunctionSet named))
             {
                 throw Wrong(
-                    $"memctl option '{key}' names '{name}', which is no function and no group (discard, lock, protect, dump, merge, name).");
+                    $"memctl option '{key}' names '{name}', which is no function and no group ({string.Join(", ", FunctionSet.GroupNames)}).");
             }
 
             functions = functions.With(named);

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Memctl.Device.Functions;
 
 namespace Memctl.Device.Protocol;
 
@@ -10,24 +11,30 @@ namespace Memctl.Device.Protocol;
 /// <param name="Arg1">Function-specific.</param>
 public readonly record struct Answer(uint RetErrno, uint RetCode, ulong RetValue, ulong Arg0, ulong Arg1)
 {
-    /// <summary>Success, with nothing to tell.</summary>
+    /// <summary>Success, with nothing to report.</summary>
     public static Answer Success => default;
 
-    /// <summary>The protocol's major version, as INFO tells it.</summary>
+    /// <summary>The protocol's major version, as INFO reports it.</summary>
     public const uint MajorVersion = 1;
 
-    /// <summary>The protocol's minor version, as INFO tells it.</summary>
-    public const uint MinorVersion = 0;
+    /// <summary>The minor version of a dialect with lists of ranges, as INFO reports it; 0 without.</summary>
+    public const uint ListsMinorVersion = 1;
 
     /// <summary>The answer to INFO in the layout of the dialect.</summary>
     /// <param name="dialect">Which layout.</param>
     /// <param name="pageSize">The host's page size in bytes.</param>
-    public static Answer Info(Dialect dialect, ulong pageSize) => dialect == Dialect.Memctl
-        ? new Answer(0, 0, BitConverter.IsLittleEndian ? 0u : 1u, MajorVersion | ((ulong)MinorVersion << 32), pageSize)
-        : new Answer(0, 0, pageSize, MajorVersion, MinorVersion);
+    public static Answer Info(Dialect dialect, ulong pageSize)
+    {
+        ulong minor = dialect.HasLists ? ListsMinorVersion : 0u;
+        return dialect.HasCommonInfo
+            ? new Answer(0, 0, pageSize, MajorVersion, minor)
+            : new Answer(0, 0, BitConverter.IsLittleEndian ? 0u : 1u, MajorVersion | (minor << 32), pageSize);
+    }
 
-    /// <summary>The errno that the host's system call gave.</summary>
-    public static Answer FromHost(int errno) => new((uint)errno, 0, 0, 0, 0);
+    /// <summary>The errno of the host's system call.</summary>
+    /// <param name="errno">Of the call, or 0.</param>
+    /// <param name="done">Entries of a list that were carried out.</param>
+    public static Answer FromHost(int errno, int done = 0) => new((uint)errno, 0, (ulong)done, 0, 0);
 
     /// <summary>Writes the answer to a copy of the buffer, exactly <see cref="Request.Size"/> bytes.</summary>
     public void Write(Span<byte> buffer)

@@ -2,7 +2,7 @@ namespace Memctl.Device.Protocol;
 
 /// <summary>
 /// The device's own error codes: <c>ret_code</c> of an answer, 0 where the errno came from the host's system call.
-/// Values are part of the protocol as this device speaks it (docs/options.md lists them) and never change.
+/// Values are part of the protocol as this device speaks it (docs/protocol.md lists them) and never change.
 /// </summary>
 public enum DeviceError : uint
 {
@@ -24,7 +24,7 @@ public enum DeviceError : uint
     /// <summary>EBUSY: discarding is inhibited while a host device has guest memory pinned.</summary>
     DISCARD_INHIBITED = 5,
 
-    /// <summary>EBUSY: the range to be closed holds the buffer of a connected channel.</summary>
+    /// <summary>EBUSY: the range to be protected contains the buffer of a connected channel.</summary>
     HOLDS_BUFFER = 6,
 
     /// <summary>ENOMEM: the budget of locked bytes (<c>max_locked</c>) is spent.</summary>
@@ -33,6 +33,12 @@ public enum DeviceError : uint
     /// <summary>ENOMEM: the budget of mappings split off (<c>max_splits</c>) is spent.</summary>
     SPLIT_BUDGET = 8,
 
-    /// <summary>EFAULT: the device could not read the request from its buffer.</summary>
+    /// <summary>EFAULT: the device could not read the request from its buffer, or the list that it names.</summary>
     BUFFER_UNREADABLE = 9,
+
+    /// <summary>EINVAL: a list's address or size is not a multiple of 16, or its size is over 4096 bytes.</summary>
+    BAD_LIST = 10,
+
+    /// <summary>EAGAIN: the budget of bytes paged out in a second (<c>max_pageout</c>) is spent.</summary>
+    PAGEOUT_BUDGET = 11,
 }

@@ -4,6 +4,7 @@ namespace Memctl.Device.Protocol;
 public static class Errno
 {
     public const int EPERM = 1;
+    public const int EAGAIN = 11;
     public const int ENOMEM = 12;
     public const int EFAULT = 14;
     public const int EBUSY = 16;

@@ -4,13 +4,19 @@ namespace Memctl.Device.Protocol;
 
 /// <summary>A request as the guest filled it in (<c>memctl_vmm_call</c>): nothing in it is to be trusted.</summary>
 /// <param name="FuncCode">Which function, in the numbers of the dialect.</param>
-/// <param name="Addr">Guest-physical address of the range.</param>
-/// <param name="Length">Bytes.</param>
+/// <param name="Addr">Guest-physical address of the range, or of the list of ranges.</param>
+/// <param name="Length">Bytes, of the range or of the list.</param>
 /// <param name="Arg">A number for SET_VMA_ANON_NAME; ignored otherwise.</param>
 public readonly record struct Request(ulong FuncCode, ulong Addr, ulong Length, ulong Arg)
 {
     /// <summary>Bytes of a buffer, for the request and the answer alike.</summary>
     public const int Size = 32;
+
+    /// <summary>This bit of <c>func_code</c> asks for the function on a list of ranges (protocol, "Lists of ranges").</summary>
+    public const ulong ListBit = 1ul << 63;
+
+    /// <summary>Whether the request carries a list.</summary>
+    public bool IsList => (FuncCode & ListBit) != 0;
 
     /// <summary>Reads a request from a copy of the buffer, at least <see cref="Size"/> bytes.</summary>
     public static Request Read(ReadOnlySpan<byte> buffer) => new(

@@ -2,7 +2,7 @@ using Memctl.Device.Attributes;
 
 namespace Memctl.Device.State;
 
-/// <summary>Where the connection of a guest driver stands (protocol, "Transport commands"). The numbers are part of saved states.</summary>
+/// <summary>State of the connection of a guest driver (protocol, "Transport commands"). The numbers are part of saved states.</summary>
 public enum TransportState : byte
 {
     Disconnected = 0,
@@ -15,7 +15,7 @@ public enum TransportState : byte
 /// whoever stores it.
 /// </summary>
 /// <param name="Dialect">Name of the dialect that the guest's driver was given.</param>
-/// <param name="PageSize">The host's page size in bytes, as INFO told the guest.</param>
+/// <param name="PageSize">The host's page size in bytes, as INFO reported it to the guest.</param>
 /// <param name="Transport">State of the connection.</param>
 /// <param name="Payload">What the payload register reads.</param>
 /// <param name="BufferAddresses">Guest-physical addresses of the channels' buffers, in the order of the channels' numbers.</param>
@@ -26,4 +26,4 @@ public sealed record DeviceState(
     TransportState Transport,
     ulong Payload,
     IReadOnlyList<ulong> BufferAddresses,
-    IReadOnlyList<AttributeRun> Attributes);
+    IReadOnlyList<AttributeExtent> Attributes);

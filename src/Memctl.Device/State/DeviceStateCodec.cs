@@ -18,14 +18,14 @@ public static class DeviceStateCodec
     private const ulong Magic = 0x5641_534C_5443_4D4D; // "MMCTLSAV"
     private const int HeaderSize = 16;
     private const int ChecksumSize = 4;
-    private const int RunSize = 28;
+    private const int ExtentSize = 28;
 
     /// <summary>Writes a state.</summary>
     public static byte[] Encode(DeviceState state)
     {
         // Every field by name: one that is added to the record and not here does not compile.
         (string dialect, ulong pageSize, TransportState transport, ulong payload,
-            IReadOnlyList<ulong> buffers, IReadOnlyList<AttributeRun> runs) = state;
+            IReadOnlyList<ulong> buffers, IReadOnlyList<AttributeExtent> extents) = state;
         using var stream = new MemoryStream();
         using var writer = new BinaryWriter(stream);
         writer.Write(Magic);
@@ -42,13 +42,13 @@ public static class DeviceStateCodec
             writer.Write(buffer);
         }
 
-        writer.Write(runs.Count);
-        foreach ((ulong start, ulong end, PageAttributes attributes) in runs)
+        writer.Write(extents.Count);
+        foreach ((ulong start, ulong end, PageAttributes attributes) in extents)
         {
-            (MemoryProtection closed, bool locked, bool dontDump, Merging merging, ulong name) = attributes;
+            (MemoryProtection denied, bool locked, bool dontDump, Merging merging, ulong name) = attributes;
             writer.Write(start);
             writer.Write(end);
-            writer.Write((byte)closed);
+            writer.Write((byte)denied);
             writer.Write(locked);
             writer.Write(dontDump);
             writer.Write((byte)merging);
@@ -96,15 +96,15 @@ public static class DeviceStateCodec
             buffers[index] = reader.UInt64();
         }
 
-        var runs = new AttributeRun[reader.Count(RunSize)];
-        for (int index = 0; index < runs.Length; index++)
+        var extents = new AttributeExtent[reader.Count(ExtentSize)];
+        for (int index = 0; index < extents.Length; index++)
         {
-            runs[index] = new AttributeRun(reader.UInt64(), reader.UInt64(), new PageAttributes(
+            extents[index] = new AttributeExtent(reader.UInt64(), reader.UInt64(), new PageAttributes(
                 reader.Enum(MemoryProtection.ReadWrite), reader.Bool(), reader.Bool(), reader.Enum(Merging.Unmergeable), reader.UInt64()));
         }
 
         reader.ExpectEnd();
-        return new DeviceState(dialect, pageSize, transport, payload, buffers, runs);
+        return new DeviceState(dialect, pageSize, transport, payload, buffers, extents);
     }
 
     private static uint Crc32C(ReadOnlySpan<byte> bytes)

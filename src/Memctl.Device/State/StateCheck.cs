@@ -1,4 +1,5 @@
 using Memctl.Device.Attributes;
+using Memctl.Device.Functions;
 using Memctl.Device.Memory;
 using Memctl.Device.Options;
 
@@ -19,28 +20,72 @@ internal sealed class StateCheck(DeviceOptions options, ulong pageSize, RegionMa
         Require(state.Transport != TransportState.Disconnected || state.BufferAddresses.Count == 0,
             "The saved state is damaged: it is disconnected and has channels.");
 
-        var record = new AttributeMap(GuestAttributes.RoomFor(options.MaxSplits));
-        ulong end = 0;
-        foreach (AttributeRun run in state.Attributes)
-        {
-            Require(run.Start >= end && run.End > run.Start && ((run.Start | run.End) & (pageSize - 1)) == 0,
-                "The saved state is damaged: its ranges are not in order, or not whole pages.");
-            Require(map.Covers(run.Start, run.End - run.Start),
-                $"The saved state has attributes on [{run.Start:x}, {run.End:x}), which is not guest RAM here.");
-            Require(record.TryAppend(run.Start, run.End, run.Attributes),
-                $"The saved state splits off more mappings than this device's limit of {options.MaxSplits}.");
-            Require(run.Attributes.Merging != Merging.Mergeable || options.Dialect.Has(Protocol.Function.MERGEABLE),
-                $"The saved state is damaged: dialect '{options.Dialect.Name}' can't make pages mergeable.");
-            Require(record.LockedBytes <= options.MaxLocked,
-                $"The saved state has more bytes locked than this device's limit of {options.MaxLocked}.");
-            end = run.End;
-        }
-
+        CheckAttributes(state.Attributes);
         foreach (ulong buffer in state.BufferAddresses)
         {
-            Require(buffer + Protocol.Request.Size > buffer && !record.IsClosed(buffer, buffer + Protocol.Request.Size),
-                "The saved state is damaged: a channel's buffer wraps, or is in a closed page.");
+            Require(buffer + Protocol.Request.Size > buffer && !IsProtected(state.Attributes, buffer, buffer + Protocol.Request.Size),
+                "The saved state is damaged: a channel's buffer wraps, or is in a protected page.");
         }
+    }
+
+    private static bool IsProtected(IReadOnlyList<AttributeExtent> extents, ulong start, ulong end)
+    {
+        int low = 0;
+        int high = extents.Count;
+        while (low < high)
+        {
+            int middle = (low + high) >>> 1;
+            (low, high) = extents[middle].End <= start ? (middle + 1, high) : (low, middle);
+        }
+
+        for (; low < extents.Count && extents[low].Start < end; low++)
+        {
+            if (extents[low].Attributes.IsProtected)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private void CheckAttributes(IReadOnlyList<AttributeExtent> extents)
+    {
+        bool mayMerge = FunctionSet.Where(function => options.Dialect.Functions.Contains(function) &&
+            function.Effect == FunctionEffect.Attribute && function.ApplyTo(default, 0).Merging == Merging.Mergeable) != FunctionSet.None;
+        var last = default(AttributeExtent);
+        ulong locked = 0;
+        long splits = 0;
+        foreach (AttributeExtent extent in extents)
+        {
+            Require(extent.Start >= last.End && extent.End > extent.Start && ((extent.Start | extent.End) & (pageSize - 1)) == 0 &&
+                extent.Attributes != PageAttributes.AsRegistered && (extent.Start != last.End || extent.Attributes != last.Attributes),
+                "The saved state is damaged: its extents are not in order, not whole pages, or not apart.");
+            Require(map.Covers(extent.Start, extent.End - extent.Start),
+                $"The saved state has attributes on [{extent.Start:x}, {extent.End:x}), which is not guest RAM here.");
+            Require(mayMerge || extent.Attributes.Merging != Merging.Mergeable,
+                $"The saved state is damaged: dialect '{options.Dialect.Name}' can't make pages mergeable.");
+            splits += extent.Start == last.End && last.End != 0 ? 1 : 2;
+            locked += extent.Attributes.Locked ? extent.End - extent.Start : 0;
+            last = extent;
+        }
+
+        Require(locked <= options.MaxLocked,
+            $"The saved state has {locked} bytes locked; this device's budget max_locked is {options.MaxLocked}.");
+        Require(splits <= options.MaxSplits + VmmSplits(),
+            $"The saved state splits off {splits} mappings; this device's budget max_splits is {options.MaxSplits}.");
+    }
+
+    /// <summary>How many splits the VMM may have added to the guest's: two for each region or block taken out of an extent's middle.</summary>
+    private long VmmSplits()
+    {
+        long gaps = map.Regions.Length - 1;
+        foreach (MemoryRegion region in map.Regions)
+        {
+            gaps += region.Blocks;
+        }
+
+        return Math.Clamp(2 * gaps, 0, GuestAttributes.VmmSplits);
     }
 
     private static void Require(bool holds, string otherwise)

@@ -29,8 +29,8 @@ internal ref struct StateReader(ReadOnlySpan<byte> bytes)
     internal T Enum<T>(T last)
         where T : struct, System.Enum
     {
-        byte most = (byte)Convert.ToInt32(last, null);
-        return (T)System.Enum.ToObject(typeof(T), Number(most));
+        byte max = (byte)Convert.ToInt32(last, null);
+        return (T)System.Enum.ToObject(typeof(T), Number(max));
     }
 
     /// <summary>A number of items, no more than can follow.</summary>
@@ -39,20 +39,20 @@ internal ref struct StateReader(ReadOnlySpan<byte> bytes)
         int count = BinaryPrimitives.ReadInt32LittleEndian(Bytes(sizeof(int)));
         return count >= 0 && count <= _left.Length / itemSize
             ? count
-            : throw new DeviceException(DeviceFault.InvalidState, "The saved state is damaged: it tells of more items than it holds.");
+            : throw new DeviceException(DeviceFault.InvalidState, "The saved state is damaged: it announces more items than it contains.");
     }
 
     internal readonly void ExpectEnd()
     {
         if (!_left.IsEmpty)
         {
-            throw new DeviceException(DeviceFault.InvalidState, "The saved state is damaged: it goes on past its last field.");
+            throw new DeviceException(DeviceFault.InvalidState, "The saved state is damaged: it continues past its last field.");
         }
     }
 
-    private byte Number(byte most)
+    private byte Number(byte max)
     {
         byte value = Byte();
-        return value <= most ? value : throw new DeviceException(DeviceFault.InvalidState, "The saved state is damaged: a field has a value that does not exist.");
+        return value <= max ? value : throw new DeviceException(DeviceFault.InvalidState, "The saved state is damaged: a field has a value that does not exist.");
     }
 }

@@ -38,6 +38,10 @@ namespace Memctl.Plugin.Abi
         internal const uint MEMCTL_LOG_TRACE = 5;
         internal const uint MEMCTL_REGION_MERGEABLE = 1;
         internal const uint MEMCTL_REGION_DONTDUMP = 2;
+        internal const uint MEMCTL_EXTENT_LOCKED = 1;
+        internal const uint MEMCTL_EXTENT_DONTDUMP = 2;
+        internal const uint MEMCTL_EXTENT_MERGEABLE = 4;
+        internal const uint MEMCTL_EXTENT_UNMERGEABLE = 8;
 
     }
 
@@ -69,6 +73,22 @@ namespace Memctl.Plugin.Abi
         public ulong guest_address;
         public ulong length;
         public void* host_address;
+        public ulong block_size;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe partial struct memctl_pci_identity
+    {
+        public uint size;
+        public ushort vendor_id;
+        public ushort device_id;
+        public ushort subsystem_vendor_id;
+        public ushort subsystem_id;
+        public byte base_class;
+        public byte subclass;
+        public byte programming_interface;
+        public byte revision;
+        public ulong bar_size;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -79,23 +99,39 @@ namespace Memctl.Plugin.Abi
     }
 
     [StructLayout(LayoutKind.Sequential)]
+    internal unsafe partial struct memctl_extent
+    {
+        public ulong guest_address;
+        public ulong length;
+        public uint protection;
+        public uint flags;
+        public ulong name;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
     internal unsafe partial struct memctl_functions
     {
         public delegate* unmanaged[Cdecl]<ulong> abi_version;
+        public delegate* unmanaged[Cdecl]<void> attach_thread;
         public delegate* unmanaged[Cdecl]<byte*, nuint, nuint> last_error;
+        public delegate* unmanaged[Cdecl]<memctl_pci_identity*, uint> pci_identity;
+        public delegate* unmanaged[Cdecl]<byte*, nuint, uint> check_options;
         public delegate* unmanaged[Cdecl]<memctl_host*, byte*, nuint, memctl_device**, uint> device_create;
         public delegate* unmanaged[Cdecl]<memctl_device*, uint> device_destroy;
         public delegate* unmanaged[Cdecl]<memctl_device*, uint> device_reset;
         public delegate* unmanaged[Cdecl]<memctl_device*, memctl_region*, uint> register_memory;
         public delegate* unmanaged[Cdecl]<memctl_device*, ulong, ulong, uint> unregister_memory;
+        public delegate* unmanaged[Cdecl]<memctl_device*, ulong, ulong, uint> plug_memory;
+        public delegate* unmanaged[Cdecl]<memctl_device*, ulong, ulong, uint> unplug_memory;
         public delegate* unmanaged[Cdecl]<memctl_device*, ulong, byte*, nuint, uint> mmio_read;
         public delegate* unmanaged[Cdecl]<memctl_device*, ulong, byte*, nuint, uint> mmio_write;
         public delegate* unmanaged[Cdecl]<memctl_device*, uint, uint> set_dirty_logging;
         public delegate* unmanaged[Cdecl]<memctl_device*, uint, uint> inhibit_discard;
-        public delegate* unmanaged[Cdecl]<memctl_device*, uint, uint> hold_readable;
+        public delegate* unmanaged[Cdecl]<memctl_device*, uint, uint> keep_readable;
         public delegate* unmanaged[Cdecl]<memctl_device*, byte*, nuint, nuint*, uint> device_save;
         public delegate* unmanaged[Cdecl]<memctl_device*, byte*, nuint, uint> device_restore;
         public delegate* unmanaged[Cdecl]<memctl_device*, memctl_counter*, nuint, nuint*, uint> device_statistics;
+        public delegate* unmanaged[Cdecl]<memctl_device*, memctl_extent*, nuint, nuint*, uint> device_attributes;
     }
 
 }

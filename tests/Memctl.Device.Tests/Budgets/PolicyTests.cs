@@ -139,9 +139,9 @@ public sealed class PolicyTests
         guest.Request("MPROTECT_R", TestGuest.Low + (2 * Page), Page);
         guest.Calls.Clear();
 
-        guest.Device.HoldReadable(true);
+        guest.Device.KeepReadable(true);
         guest.Request("MPROTECT_NONE", TestGuest.High, Page);
-        guest.Device.HoldReadable(false);
+        guest.Device.KeepReadable(false);
 
         Assert.Equal(
             [

@@ -218,7 +218,7 @@ public sealed class StressTests(ITestOutputHelper output)
 
     private void AssertRecordIsWhatTheHostHolds()
     {
-        IReadOnlyList<AttributeRun> runs = _device.Save().Attributes;
+        IReadOnlyList<AttributeExtent> runs = _device.Save().Attributes;
         for (ulong page = StressModel.Base; page < StressModel.Base + (StressHost.Slots * StressModel.SlotSize); page += Page)
         {
             PageAttributes recorded = runs.FirstOrDefault(run => run.Start <= page && page < run.End).Attributes;

@@ -132,7 +132,7 @@ public sealed class AttributeMapProperties
     private static void AssertSame(PageAttributes[] pages, AttributeMap map)
     {
         Assert.Equal(
-            RunsOf(pages).Select(run => new AttributeRun((ulong)run.First * Page, (ulong)run.End * Page, run.Attributes)),
+            RunsOf(pages).Select(run => new AttributeExtent((ulong)run.First * Page, (ulong)run.End * Page, run.Attributes)),
             map.Runs.ToArray());
         Assert.Equal((ulong)pages.Count(page => page.Locked) * Page, map.LockedBytes);
         int differences = Enumerable.Range(0, Pages + 1)

@@ -26,22 +26,22 @@ public sealed class SaveRestoreTests
         ["buffer at the last address"] = state => state with { BufferAddresses = [ulong.MaxValue] },
         ["buffer in a closed page"] = state => state with { BufferAddresses = [TestGuest.Low + Page] },
         ["buffer that ends in a closed page"] = state => state with { BufferAddresses = [TestGuest.Low + Page - 31] },
-        ["range that is empty"] = state => Runs(state, new AttributeRun(TestGuest.Low, TestGuest.Low, _locked)),
-        ["range that runs backwards"] = state => Runs(state, new AttributeRun(TestGuest.Low + Page, TestGuest.Low, _locked)),
-        ["range with an unaligned start"] = state => Runs(state, new AttributeRun(TestGuest.Low + 1, TestGuest.Low + Page, _locked)),
-        ["range with an unaligned end"] = state => Runs(state, new AttributeRun(TestGuest.Low, TestGuest.Low + Page + 8, _locked)),
-        ["range in the gap"] = state => Runs(state, new AttributeRun(TestGuest.HighEnd, TestGuest.HighEnd + Page, _locked)),
-        ["range over the gap"] = state => Runs(state, new AttributeRun(TestGuest.HighEnd - Page, TestGuest.Far + Page, _locked)),
-        ["range past RAM"] = state => Runs(state, new AttributeRun(TestGuest.FarEnd - Page, TestGuest.FarEnd + Page, _locked)),
-        ["range to the last page"] = state => Runs(state, new AttributeRun(TestGuest.Low, ulong.MaxValue - Page + 1, _locked)),
+        ["range that is empty"] = state => Runs(state, new AttributeExtent(TestGuest.Low, TestGuest.Low, _locked)),
+        ["range that runs backwards"] = state => Runs(state, new AttributeExtent(TestGuest.Low + Page, TestGuest.Low, _locked)),
+        ["range with an unaligned start"] = state => Runs(state, new AttributeExtent(TestGuest.Low + 1, TestGuest.Low + Page, _locked)),
+        ["range with an unaligned end"] = state => Runs(state, new AttributeExtent(TestGuest.Low, TestGuest.Low + Page + 8, _locked)),
+        ["range in the gap"] = state => Runs(state, new AttributeExtent(TestGuest.HighEnd, TestGuest.HighEnd + Page, _locked)),
+        ["range over the gap"] = state => Runs(state, new AttributeExtent(TestGuest.HighEnd - Page, TestGuest.Far + Page, _locked)),
+        ["range past RAM"] = state => Runs(state, new AttributeExtent(TestGuest.FarEnd - Page, TestGuest.FarEnd + Page, _locked)),
+        ["range to the last page"] = state => Runs(state, new AttributeExtent(TestGuest.Low, ulong.MaxValue - Page + 1, _locked)),
         ["ranges out of order"] = state => Runs(
-            state, new AttributeRun(TestGuest.High, TestGuest.High + Page, _locked), new AttributeRun(TestGuest.Low, TestGuest.Low + Page, _locked)),
+            state, new AttributeExtent(TestGuest.High, TestGuest.High + Page, _locked), new AttributeExtent(TestGuest.Low, TestGuest.Low + Page, _locked)),
         ["ranges that overlap"] = state => Runs(
-            state, new AttributeRun(TestGuest.Low, TestGuest.Low + (2 * Page), _locked),
-            new AttributeRun(TestGuest.Low + Page, TestGuest.Low + (3 * Page), _closed)),
-        ["more locked than may be"] = state => Runs(state, new AttributeRun(TestGuest.Low, TestGuest.Low + (9 * Page), _locked)),
+            state, new AttributeExtent(TestGuest.Low, TestGuest.Low + (2 * Page), _locked),
+            new AttributeExtent(TestGuest.Low + Page, TestGuest.Low + (3 * Page), _closed)),
+        ["more locked than may be"] = state => Runs(state, new AttributeExtent(TestGuest.Low, TestGuest.Low + (9 * Page), _locked)),
         ["mergeable in a dialect without it"] = state => Runs(
-            state, new AttributeRun(TestGuest.Low, TestGuest.Low + Page, default(PageAttributes) with { Merging = Merging.Mergeable })),
+            state, new AttributeExtent(TestGuest.Low, TestGuest.Low + Page, default(PageAttributes) with { Merging = Merging.Mergeable })),
     };
 
     /// <summary>The names of the bad states.</summary>
@@ -191,7 +191,7 @@ public sealed class SaveRestoreTests
         return guest;
     }
 
-    private static DeviceState Runs(DeviceState state, params AttributeRun[] runs) => state with { Attributes = runs };
+    private static DeviceState Runs(DeviceState state, params AttributeExtent[] runs) => state with { Attributes = runs };
 
     private static void AssertUntouched(TestGuest guest)
     {

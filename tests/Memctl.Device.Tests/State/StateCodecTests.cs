@@ -14,9 +14,9 @@ public sealed class StateCodecTests
 
     private static Gen<ulong> Word => Gen.Choose(int.MinValue, int.MaxValue).Two().Select(pair => ((ulong)(uint)pair.Item1 << 32) | (uint)pair.Item2);
 
-    private static Gen<AttributeRun> Run =>
+    private static Gen<AttributeExtent> Run =>
         Word.SelectMany(start => Word.SelectMany(name => Gen.Choose(0, 3).SelectMany(closed => Gen.Choose(0, 11).Select(bits =>
-            new AttributeRun(start, ~start, new PageAttributes(
+            new AttributeExtent(start, ~start, new PageAttributes(
                 (MemoryProtection)closed, bits % 2 == 1, bits / 2 % 2 == 1, (Merging)(bits / 4), name))))));
 
     private static Arbitrary<DeviceState> States =>

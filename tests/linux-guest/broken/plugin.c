@@ -113,6 +113,20 @@ uint64_t abi_version(void)
 	return (uint64_t)MEMCTL_ABI_MAGIC << 32 | MEMCTL_ABI_VERSION;
 }
 
+memctl_status pci_identity(struct memctl_pci_identity *identity)
+{
+	identity->vendor_id = 0x1ae0;
+	identity->device_id = 0x0087;
+	identity->subsystem_vendor_id = 0x1ae0;
+	identity->subsystem_id = 0x011f;
+	identity->base_class = 0x08;
+	identity->subclass = 0x80;
+	identity->programming_interface = 0;
+	identity->revision = 1;
+	identity->bar_size = 4096;
+	return MEMCTL_OK;
+}
+
 size_t last_error(char *buffer, size_t capacity)
 {
 	if (capacity)
@@ -219,6 +233,39 @@ memctl_status device_statistics(memctl_device *device, struct memctl_counter *co
 
 /* What the suite's VMM has no use for here, but looks up. */
 
+void attach_thread(void)
+{
+}
+
+memctl_status check_options(const char *options, size_t options_length)
+{
+	(void)options;
+	return options_length ? MEMCTL_INVALID_ARGUMENT : MEMCTL_OK;
+}
+
+memctl_status plug_memory(memctl_device *device, uint64_t guest_address, uint64_t length)
+{
+	(void)device;
+	(void)guest_address;
+	(void)length;
+	return MEMCTL_NOT_FOUND;
+}
+
+memctl_status unplug_memory(memctl_device *device, uint64_t guest_address, uint64_t length)
+{
+	return plug_memory(device, guest_address, length);
+}
+
+memctl_status device_attributes(memctl_device *device, struct memctl_extent *extents,
+				size_t capacity, size_t *count)
+{
+	(void)device;
+	(void)extents;
+	(void)capacity;
+	*count = 0;
+	return MEMCTL_OK;
+}
+
 memctl_status set_dirty_logging(memctl_device *device, uint32_t enabled)
 {
 	(void)device;
@@ -233,7 +280,7 @@ memctl_status inhibit_discard(memctl_device *device, uint32_t enabled)
 	return MEMCTL_OK;
 }
 
-memctl_status hold_readable(memctl_device *device, uint32_t enabled)
+memctl_status keep_readable(memctl_device *device, uint32_t enabled)
 {
 	(void)device;
 	(void)enabled;

@@ -15,7 +15,7 @@
 #define GUEST_BASE 0x100000ull
 #define REGION_PAGES 16ull
 #define REGION_BYTES (REGION_PAGES * PAGE)
-#define MOST_REGIONS 64u
+#define MAX_REGIONS 64u
 
 /* Function codes of dialect memctl. */
 enum code {
@@ -37,7 +37,7 @@ unsigned int host_calls(enum host_call call);
 struct guest {
 	memctl_device *device;
 	unsigned int regions;
-	uint8_t *memory[MOST_REGIONS];
+	uint8_t *memory[MAX_REGIONS];
 	uint64_t buffer;
 };
 

@@ -111,7 +111,7 @@ static void test_cuts(void)
 	}
 	tap_check(unregistered && plugin_counter(guest.device, "splits") == 40, "Unregister_EverySecondRegionOfARange_Succeeds");
 	tap_check(plugin.device_save(guest.device, state, sizeof(state), &length) == MEMCTL_OK &&
-		  plugin.hold_readable(guest.device, 1) == MEMCTL_OK && plugin.hold_readable(guest.device, 0) == MEMCTL_OK &&
+		  plugin.keep_readable(guest.device, 1) == MEMCTL_OK && plugin.keep_readable(guest.device, 0) == MEMCTL_OK &&
 		  plugin.device_reset(guest.device) == MEMCTL_OK &&
 		  plugin.device_restore(guest.device, state, length) == MEMCTL_OK &&
 		  plugin_counter(guest.device, "splits") == 40, "Save_OverTheBudgetByCuts_IsRestored");

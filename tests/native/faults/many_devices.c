@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 
 /* As many as the library lets a process have. */
-#define MOST_DEVICES 8u
+#define MAX_DEVICES 8u
 #define CHANNELS 8192u
 
 static bool knows(memctl_status status)
@@ -19,16 +19,16 @@ static bool knows(memctl_status status)
 
 void test_many_devices(void)
 {
-	struct guest guests[MOST_DEVICES];
+	struct guest guests[MAX_DEVICES];
 	struct rlimit before;
 	struct rlimit tight = { .rlim_cur = 64 << 20 };
 	struct guest last;
 	unsigned int refused = 0;
 	bool known = true;
 
-	for (unsigned int device = 0; device < MOST_DEVICES; device++)
+	for (unsigned int device = 0; device < MAX_DEVICES; device++)
 		guests[device] = guest_start("channels=8192,max_splits=32768", 1);
-	for (unsigned int device = 0; device < MOST_DEVICES; device++) {
+	for (unsigned int device = 0; device < MAX_DEVICES; device++) {
 		guest_command(&guests[device], COMMAND_RESET);
 		for (unsigned int channel = 0; channel < CHANNELS; channel++) {
 			uint64_t buffer = GUEST_BASE;
@@ -42,11 +42,11 @@ void test_many_devices(void)
 			refused += status != MEMCTL_OK;
 		}
 	}
-	tap_note("%u of %u channels found no memory", refused, MOST_DEVICES * CHANNELS);
+	tap_note("%u of %u channels found no memory", refused, MAX_DEVICES * CHANNELS);
 	tap_check(refused == 0, "Register_EveryChannelOfEveryDevice_Fits");
 	tap_check(known, "Register_EveryChannelOfEveryDevice_ProcessLives");
 	tap_check(guest_connect(&guests[0], GUEST_BASE) && guest_is_well(&guests[0]), "Register_NoMemoryLeft_NextRequestIsRight");
-	for (unsigned int device = 1; device < MOST_DEVICES; device++)
+	for (unsigned int device = 1; device < MAX_DEVICES; device++)
 		guest_end(&guests[device]);
 
 	getrlimit(RLIMIT_AS, &before);

@@ -2,7 +2,7 @@
 /*
  * Wrong arguments of the C ABI: null, short, misaligned and oversized, handles that are invented or were destroyed, from two
  * threads. A call with something wrong returns a status that names it, one with nothing wrong succeeds; what it writes ends
- * where the caller said: buffers lie against a closed page.
+ * at the caller's length: buffers lie against an inaccessible page.
  */
 #define _GNU_SOURCE
 #include "guest_copy.h"
@@ -16,7 +16,7 @@
 #define HANDLES 4u
 #define AREA 16384u
 #define PAGE 4096ull
-#define MOST_CALLS 64u
+#define MAX_CALLS 64u
 
 #define ALLOW(status) (1u << (status))
 
@@ -25,7 +25,7 @@ static struct {
 	bool live;
 } handles[HANDLES];
 static uint8_t *memory;
-static uint8_t *edge; /* what lies behind it can't be touched */
+static uint8_t *edge; /* the page behind it is inaccessible */
 static struct input *calls;
 static pthread_barrier_t barrier;
 
@@ -167,6 +167,41 @@ static void unregister_region(void)
 	      ALLOW(MEMCTL_OK) | ALLOW(MEMCTL_NOT_FOUND) | ALLOW(MEMCTL_INVALID_ARGUMENT));
 }
 
+static void register_blocks(void)
+{
+	uint32_t wrong = 0;
+	memctl_device *device = take_handle(&wrong);
+	uint8_t choice = take(calls);
+	struct memctl_region region = {
+		.size = sizeof(region),
+		.guest_address = (choice & 7) * PAGE,
+		.length = (1 + (choice >> 3 & 3)) * PAGE,
+		.host_address = memory,
+		.block_size = choice & 128 ? take_bytes(calls, 8) : 1ull << (choice >> 5 & 3) << 12,
+	};
+	uint64_t block = region.block_size;
+
+	if (block && (block & (block - 1) || block < PAGE || region.guest_address % block || region.length % block))
+		wrong |= ALLOW(MEMCTL_INVALID_ARGUMENT);
+	judge("register_memory", plugin.register_memory(device, &region), wrong, ALLOW(MEMCTL_OK) | ALLOW(MEMCTL_OVERLAP));
+}
+
+static void change_blocks(bool plug)
+{
+	uint32_t wrong = 0;
+	memctl_device *device = take_handle(&wrong);
+	uint8_t choice = take(calls);
+	uint64_t address = choice & 128 ? take_bytes(calls, 8) : (choice & 7) * PAGE;
+	uint64_t length = choice & 64 ? take_bytes(calls, 8) : PAGE;
+	/* Which blocks are present, the other target's model knows. */
+	uint32_t right = ALLOW(MEMCTL_OK) | ALLOW(MEMCTL_NOT_FOUND) | ALLOW(MEMCTL_INVALID_ARGUMENT);
+
+	if (plug)
+		judge("plug_memory", plugin.plug_memory(device, address, length), wrong, right);
+	else
+		judge("unplug_memory", plugin.unplug_memory(device, address, length), wrong, right);
+}
+
 static void access_registers(bool write)
 {
 	uint32_t wrong = 0;
@@ -208,7 +243,7 @@ static void set_switch(uint8_t which)
 	else if (which == 1)
 		judge("inhibit_discard", plugin.inhibit_discard(device, value), wrong, ALLOW(MEMCTL_OK));
 	else
-		judge("hold_readable", plugin.hold_readable(device, value), wrong, ALLOW(MEMCTL_OK));
+		judge("keep_readable", plugin.keep_readable(device, value), wrong, ALLOW(MEMCTL_OK));
 }
 
 static void save(void)
@@ -263,6 +298,59 @@ static void statistics(void)
 		finding("device_statistics returned %u and stored count %zu for room of %zu", status, count, capacity);
 }
 
+static void attributes(void)
+{
+	uint32_t wrong = 0;
+	memctl_device *device = take_handle(&wrong);
+	uint8_t choice = take(calls);
+	size_t capacity = take(calls) % 80;
+	size_t count = SIZE_MAX;
+	void *extents = choice & 1 ? NULL : edge - capacity * sizeof(struct memctl_extent);
+
+	if ((!extents && capacity) || choice & 2)
+		wrong |= ALLOW(MEMCTL_INVALID_ARGUMENT);
+	/* No guest here connects, so no guest sets anything. */
+	judge("device_attributes", plugin.device_attributes(device, extents, capacity, choice & 2 ? NULL : &count), wrong,
+	      ALLOW(MEMCTL_OK));
+	if (count != (wrong ? SIZE_MAX : 0))
+		finding("device_attributes stored count %zu", count);
+}
+
+static void identity(void)
+{
+	uint32_t wrong = 0;
+	uint8_t choice = take(calls);
+	struct memctl_pci_identity given = { .size = choice & 1 ? take(calls) : sizeof(given) };
+	uint8_t *at = edge - sizeof(given) - (choice & 2 ? 4 : 0);
+
+	if (given.size < sizeof(given))
+		wrong |= ALLOW(MEMCTL_INVALID_SIZE);
+	if (choice & (2 | 4))
+		wrong |= ALLOW(MEMCTL_INVALID_ARGUMENT);
+	memcpy(at, &given, sizeof(given));
+	judge("pci_identity", plugin.pci_identity(choice & 4 ? NULL : (struct memctl_pci_identity *)(void *)at), wrong,
+	      ALLOW(MEMCTL_OK));
+	if (memcmp(at, &given, wrong ? sizeof(given) : sizeof(given.size)) != 0)
+		finding("pci_identity changed what it must not");
+}
+
+static void check(void)
+{
+	uint8_t choice = take(calls);
+	size_t length = take(calls);
+	uint8_t *options = edge - length;
+	uint32_t wrong = 0;
+	uint32_t right = ALLOW(MEMCTL_OK);
+
+	for (size_t index = 0; index < length; index++)
+		options[index] = take(calls);
+	if (length)
+		right |= ALLOW(MEMCTL_INVALID_ARGUMENT);
+	if (length && choice & 1)
+		wrong |= ALLOW(MEMCTL_INVALID_ARGUMENT);
+	judge("check_options", plugin.check_options(choice & 1 ? NULL : (const char *)options, length), wrong, right);
+}
+
 static void message(void)
 {
 	uint8_t choice = take(calls);
@@ -276,7 +364,7 @@ static void message(void)
 
 static void call(uint8_t which)
 {
-	switch (which & 15) {
+	switch ((which & 0x60) == 0x60 ? 16 + (which & 7) : which & 15) {
 	case 0:
 	case 1:
 		create();
@@ -311,6 +399,25 @@ static void call(uint8_t which)
 		break;
 	case 14:
 		statistics();
+		break;
+	case 16:
+		register_blocks();
+		break;
+	case 17:
+	case 18:
+		change_blocks((which & 7) == 1);
+		break;
+	case 19:
+		attributes();
+		break;
+	case 20:
+		identity();
+		break;
+	case 21:
+		check();
+		break;
+	case 22:
+		plugin.attach_thread();
 		break;
 	default:
 		message();
@@ -352,7 +459,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		start();
 	calls = &input;
 	memset(handles, 0, sizeof(handles));
-	for (unsigned int count = 0; input.next < input.end && count < MOST_CALLS; count++) {
+	for (unsigned int count = 0; input.next < input.end && count < MAX_CALLS; count++) {
 		elsewhere = take(&input);
 		if (elsewhere & 0x80) {
 			pthread_barrier_wait(&barrier);

@@ -10,14 +10,14 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define MOST_ACTIONS 200u
+#define MAX_ACTIONS 200u
 
 struct fuzz fuzz;
 
 static void on_dirty(void *context, uint64_t guest_address, uint64_t length)
 {
 	(void)context;
-	if (fuzz.dirty_count < MOST_DIRTY)
+	if (fuzz.dirty_count < MAX_DIRTY)
 		fuzz.dirty[fuzz.dirty_count] = (struct range){ guest_address, length };
 	fuzz.dirty_count++;
 }
@@ -132,7 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	      options.max_splits, options.max_locked_pages, options.allowed);
 	model_start(&fuzz.model, &options);
 	fuzz_new_device();
-	for (unsigned int count = 0; input.next < input.end && count < MOST_ACTIONS; count++)
+	for (unsigned int count = 0; input.next < input.end && count < MAX_ACTIONS; count++)
 		fuzz_act(&input);
 	check_everything();
 	fuzz_expect(plugin.device_destroy(fuzz.device), MEMCTL_OK, "device_destroy");

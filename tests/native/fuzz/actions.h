@@ -11,7 +11,7 @@ struct fuzz {
 	bool ready;
 	memctl_device *device;
 	struct model model;
-	struct range dirty[MOST_DIRTY];
+	struct range dirty[MAX_DIRTY];
 	unsigned int dirty_count;
 };
 

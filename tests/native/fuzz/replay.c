@@ -11,13 +11,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define MOST_BYTES 65536u
+#define MAX_BYTES 65536u
 
 static unsigned int inputs;
 
 static void replay_file(const char *path)
 {
-	static uint8_t bytes[MOST_BYTES];
+	static uint8_t bytes[MAX_BYTES];
 	FILE *file = fopen(path, "rb");
 	size_t size;
 

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define MOST_STATE 16384u
+#define MAX_STATE 16384u
 #define REGION_PAGES 8u
 #define PAGE 4096ull
 
@@ -47,7 +47,7 @@ static size_t save(memctl_device *device, uint8_t *state)
 {
 	size_t length = 0;
 
-	if (plugin.device_save(device, state, MOST_STATE, &length) != MEMCTL_OK)
+	if (plugin.device_save(device, state, MAX_STATE, &length) != MEMCTL_OK)
 		finding("device_save failed");
 	return length;
 }
@@ -91,10 +91,10 @@ static void check_alive(memctl_device *device)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static uint8_t state[MOST_STATE];
-	static uint8_t fresh[MOST_STATE];
-	static uint8_t after[MOST_STATE];
-	static uint8_t canonical[MOST_STATE];
+	static uint8_t state[MAX_STATE];
+	static uint8_t fresh[MAX_STATE];
+	static uint8_t after[MAX_STATE];
+	static uint8_t canonical[MAX_STATE];
 	memctl_device *device;
 	enum state_verdict verdict;
 	size_t canonical_length = 0;

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MOST_STATE 8192u
-#define MOST_COUNTERS 96u
+#define MAX_STATE 8192u
+#define MAX_COUNTERS 96u
 
 void fuzz_register(struct input *input)
 {
@@ -84,11 +84,11 @@ void fuzz_switch(uint8_t which)
 		fuzz_expect(plugin.inhibit_discard(fuzz.device, enabled), MEMCTL_OK, "inhibit_discard");
 		break;
 	case 2:
-		model_hold_readable(&fuzz.model, enabled);
-		fuzz_expect(plugin.hold_readable(fuzz.device, enabled), MEMCTL_OK, "hold_readable");
+		model_keep_readable(&fuzz.model, enabled);
+		fuzz_expect(plugin.keep_readable(fuzz.device, enabled), MEMCTL_OK, "keep_readable");
 		break;
 	default:
-		fuzz_expect(plugin.hold_readable(fuzz.device, 2), MEMCTL_INVALID_ARGUMENT, "hold_readable(2)");
+		fuzz_expect(plugin.keep_readable(fuzz.device, 2), MEMCTL_INVALID_ARGUMENT, "keep_readable(2)");
 	}
 }
 
@@ -96,7 +96,7 @@ static size_t save(uint8_t *state)
 {
 	size_t length = 0;
 
-	fuzz_expect(plugin.device_save(fuzz.device, state, MOST_STATE, &length), MEMCTL_OK, "device_save");
+	fuzz_expect(plugin.device_save(fuzz.device, state, MAX_STATE, &length), MEMCTL_OK, "device_save");
 	/* No slot's host address: in little-endian bytes, any page of either mapping. */
 	for (unsigned int slot = 0; slot < SLOTS; slot++) {
 		uint64_t address = (uint64_t)(uintptr_t)fuzz.model.slots[slot].real;
@@ -140,8 +140,8 @@ static void give_memory_again(const struct model *model)
 /* The same guest in another device: nothing that it could notice may be lost. */
 void fuzz_migrate(void)
 {
-	static uint8_t state[MOST_STATE];
-	static uint8_t again[MOST_STATE];
+	static uint8_t state[MAX_STATE];
+	static uint8_t again[MAX_STATE];
 	size_t length;
 
 	for (unsigned int slot = 0; slot < SLOTS; slot++) {
@@ -153,7 +153,7 @@ void fuzz_migrate(void)
 	length = save(state);
 	take_memory_away(&fuzz.model);
 	fuzz_expect(plugin.device_destroy(fuzz.device), MEMCTL_OK, "device_destroy");
-	model_hold_readable(&fuzz.model, false);
+	model_keep_readable(&fuzz.model, false);
 	model_new_device(&fuzz.model);
 	fuzz_new_device();
 	give_memory_again(&fuzz.model);
@@ -165,9 +165,9 @@ void fuzz_migrate(void)
 
 void fuzz_damaged_restore(struct input *input)
 {
-	static uint8_t state[MOST_STATE];
-	static uint8_t before[MOST_STATE];
-	static uint8_t after[MOST_STATE];
+	static uint8_t state[MAX_STATE];
+	static uint8_t before[MAX_STATE];
+	static uint8_t after[MAX_STATE];
 	size_t length = save(state);
 	size_t saved = save(before);
 
@@ -179,7 +179,7 @@ void fuzz_damaged_restore(struct input *input)
 }
 
 struct check {
-	struct memctl_counter counters[MOST_COUNTERS];
+	struct memctl_counter counters[MAX_COUNTERS];
 	size_t count;
 	/* Where a dialect has its counters, found once: comparing names on every run would fill libFuzzer's dictionary with them. */
 	size_t *places;
@@ -215,13 +215,13 @@ void fuzz_check_counters(void)
 		"NONE", "UNKNOWN_FUNCTION", "UNALIGNED", "NOT_GUEST_MEMORY", "DENIED", "DISCARD_INHIBITED", "HOLDS_BUFFER",
 		"LOCK_BUDGET", "SPLIT_BUDGET", "BUFFER_UNREADABLE",
 	};
-	static size_t places[2][MOST_COUNTERS];
+	static size_t places[2][MAX_COUNTERS];
 	static struct check all;
 	const struct model *model = &fuzz.model;
 
 	all.places = places[model->options.pvmemcontrol];
 	all.next = 0;
-	fuzz_expect(plugin.device_statistics(fuzz.device, all.counters, MOST_COUNTERS, &all.count), MEMCTL_OK, "device_statistics");
+	fuzz_expect(plugin.device_statistics(fuzz.device, all.counters, MAX_COUNTERS, &all.count), MEMCTL_OK, "device_statistics");
 	for (uint64_t code = 0; model_function(model, code) >= 0; code++) {
 		enum function function = (enum function)model_function(model, code);
 

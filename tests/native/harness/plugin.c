@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_COUNTERS 128
+#define MAX_COUNTERS 128
 
 struct plugin plugin;
 
@@ -43,20 +43,26 @@ void plugin_load(void)
 		exit(1);
 	}
 	LOAD(abi_version);
+	LOAD(attach_thread);
 	LOAD(last_error);
+	LOAD(pci_identity);
+	LOAD(check_options);
 	LOAD(device_create);
 	LOAD(device_destroy);
 	LOAD(device_reset);
 	LOAD(register_memory);
 	LOAD(unregister_memory);
+	LOAD(plug_memory);
+	LOAD(unplug_memory);
 	LOAD(mmio_read);
 	LOAD(mmio_write);
 	LOAD(set_dirty_logging);
 	LOAD(inhibit_discard);
-	LOAD(hold_readable);
+	LOAD(keep_readable);
 	LOAD(device_save);
 	LOAD(device_restore);
 	LOAD(device_statistics);
+	LOAD(device_attributes);
 	if (plugin.abi_version() >> 32 != MEMCTL_ABI_MAGIC) {
 		fprintf(stderr, "%s is no memctl plugin\n", path);
 		exit(1);
@@ -65,10 +71,10 @@ void plugin_load(void)
 
 uint64_t plugin_counter(memctl_device *device, const char *name)
 {
-	struct memctl_counter counters[MOST_COUNTERS];
+	struct memctl_counter counters[MAX_COUNTERS];
 	size_t count = 0;
 
-	if (plugin.device_statistics(device, counters, MOST_COUNTERS, &count) != MEMCTL_OK)
+	if (plugin.device_statistics(device, counters, MAX_COUNTERS, &count) != MEMCTL_OK)
 		return UINT64_MAX;
 	for (size_t index = 0; index < count; index++) {
 		if (strcmp(counters[index].name, name) == 0)

@@ -8,20 +8,26 @@
 /* Every export, under its own name. */
 struct plugin {
 	__typeof__(abi_version) *abi_version;
+	__typeof__(attach_thread) *attach_thread;
 	__typeof__(last_error) *last_error;
+	__typeof__(pci_identity) *pci_identity;
+	__typeof__(check_options) *check_options;
 	__typeof__(device_create) *device_create;
 	__typeof__(device_destroy) *device_destroy;
 	__typeof__(device_reset) *device_reset;
 	__typeof__(register_memory) *register_memory;
 	__typeof__(unregister_memory) *unregister_memory;
+	__typeof__(plug_memory) *plug_memory;
+	__typeof__(unplug_memory) *unplug_memory;
 	__typeof__(mmio_read) *mmio_read;
 	__typeof__(mmio_write) *mmio_write;
 	__typeof__(set_dirty_logging) *set_dirty_logging;
 	__typeof__(inhibit_discard) *inhibit_discard;
-	__typeof__(hold_readable) *hold_readable;
+	__typeof__(keep_readable) *keep_readable;
 	__typeof__(device_save) *device_save;
 	__typeof__(device_restore) *device_restore;
 	__typeof__(device_statistics) *device_statistics;
+	__typeof__(device_attributes) *device_attributes;
 };
 
 extern struct plugin plugin;

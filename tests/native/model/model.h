@@ -18,8 +18,8 @@
 #define SLOTS 8u
 #define SLOT_PAGES 4u
 #define SLOT_BYTES (SLOT_PAGES * PAGE)
-#define MOST_MODEL_CHANNELS 4u
-#define MOST_DIRTY 8u
+#define MAX_MODEL_CHANNELS 4u
+#define MAX_DIRTY 8u
 
 enum backing { BACKING_ANONYMOUS, BACKING_SHARED_FILE, BACKING_PRIVATE_FILE, BACKINGS };
 enum transport { DISCONNECTED, REGISTERING, READY };
@@ -67,7 +67,7 @@ struct model {
 	enum transport transport;
 	uint64_t payload;
 	unsigned int channel_count;
-	uint64_t buffers[MOST_MODEL_CHANNELS];
+	uint64_t buffers[MAX_MODEL_CHANNELS];
 	bool dirty_on;
 	bool discard_inhibited;
 	bool held_readable;
@@ -80,7 +80,7 @@ struct model {
 	uint64_t refused_commands;
 	struct slot slots[SLOTS];
 	/* Of the last request: what the dirty log must have been told, and what happened, for coverage. */
-	struct range dirty[MOST_DIRTY];
+	struct range dirty[MAX_DIRTY];
 	unsigned int dirty_count;
 	uint32_t last_errno;
 	uint32_t last_code;
@@ -103,7 +103,7 @@ uint64_t model_locked(const struct model *model);
 int model_advise(struct model *model, uint64_t address, uint64_t length, int advice);
 int model_change(struct model *model, uint64_t address, uint64_t length, enum function function, uint64_t name,
 		 enum device_error *error);
-void model_hold_readable(struct model *model, bool enabled);
+void model_keep_readable(struct model *model, bool enabled);
 /* Null, or what differs between guest RAM and its twin. */
 const char *model_compare(struct model *model);
 

@@ -340,7 +340,7 @@ void model_lift(struct model *model, unsigned int slot)
 	memset(lifted->pages, 0, sizeof(lifted->pages));
 }
 
-void model_hold_readable(struct model *model, bool enabled)
+void model_keep_readable(struct model *model, bool enabled)
 {
 	model->held_readable = enabled;
 	for (unsigned int slot = 0; slot < SLOTS; slot++) {

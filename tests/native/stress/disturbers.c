@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MOST_STATE 262144u
+#define MAX_STATE 262144u
 
 /* Lets the vCPUs work between two disturbances. */
 static void pause_for(long microseconds)
@@ -124,8 +124,8 @@ void *stress_switches(void *unused)
 		stress.dirty_allowed = false;
 		stress.disturbances_begun++;
 		failed |= plugin.inhibit_discard(stress.device, 1);
-		failed |= plugin.hold_readable(stress.device, 1);
-		failed |= plugin.hold_readable(stress.device, 0);
+		failed |= plugin.keep_readable(stress.device, 1);
+		failed |= plugin.keep_readable(stress.device, 0);
 		failed |= plugin.inhibit_discard(stress.device, 0);
 		stress.disturbances_ended++;
 		if (failed)
@@ -149,7 +149,7 @@ void *stress_migration(void *unused)
 		.copy_from_guest = guest_copy,
 		.copy_to_guest = guest_copy,
 	};
-	static uint8_t state[MOST_STATE];
+	static uint8_t state[MAX_STATE];
 	uint8_t *memory[] = { other_memory(VCPUS), other_memory(SHARED_PAGES), other_memory(VCPUS * PRIVATE_PAGES),
 			      other_memory(PASSING_PAGES) };
 	static const uint64_t places[] = { BUFFER_REGION, SHARED_REGION, PRIVATE_REGION, PASSING_REGION };

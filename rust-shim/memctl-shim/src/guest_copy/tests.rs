@@ -63,10 +63,10 @@ fn copy_bytes(destination: *mut u8, source: *const u8, length: usize) -> i32 {
     unsafe { copy(null_mut(), destination.cast(), source.cast(), length) }
 }
 
-/// Touches a page that is closed: a fault outside the routine.
-fn fault_elsewhere(closed: *mut u8) {
+/// Touches an inaccessible page: a fault outside the routine.
+fn fault_elsewhere(inaccessible: *mut u8) {
     // SAFETY: none: the fault is what the test is after. It is a mapping of the test's own.
-    unsafe { ptr::write_volatile(closed, 1) };
+    unsafe { ptr::write_volatile(inaccessible, 1) };
 }
 
 #[test]
@@ -87,16 +87,16 @@ fn every_length_is_copied_and_nothing_beside_it() {
 }
 
 #[test]
-fn a_closed_page_is_efault_in_both_directions_and_again() {
+fn a_inaccessible_page_is_efault_in_both_directions_and_again() {
     assert_exits_with(0, || {
         let memory = pages(libc::PROT_READ | libc::PROT_WRITE);
         // SAFETY: within the two pages.
-        let closed = unsafe { memory.add(PAGE) };
+        let inaccessible = unsafe { memory.add(PAGE) };
         let mut own = [0u8; 32];
         install().unwrap();
         for _ in 0..3 {
-            if copy_bytes(own.as_mut_ptr(), closed, 32) != libc::EFAULT
-                || copy_bytes(closed, own.as_ptr(), 32) != libc::EFAULT
+            if copy_bytes(own.as_mut_ptr(), inaccessible, 32) != libc::EFAULT
+                || copy_bytes(inaccessible, own.as_ptr(), 32) != libc::EFAULT
                 || copy_bytes(memory, own.as_ptr(), 32) != 0
             {
                 return 1;
@@ -107,7 +107,7 @@ fn a_closed_page_is_efault_in_both_directions_and_again() {
 }
 
 #[test]
-fn a_copy_into_a_closed_page_does_what_comes_before_it() {
+fn a_copy_into_a_inaccessible_page_does_what_comes_before_it() {
     assert_exits_with(0, || {
         let memory = pages(libc::PROT_READ | libc::PROT_WRITE);
         install().unwrap();

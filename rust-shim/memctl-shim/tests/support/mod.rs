@@ -56,7 +56,7 @@ pub fn plugin() -> Plugin {
     Plugin::load(&plugin_path()).unwrap()
 }
 
-/// Page-aligned memory with a closed page on each side, so that the kernel merges it with nothing else.
+/// Page-aligned memory with an inaccessible page on each side, so that the kernel merges it with nothing else.
 pub struct Mapping {
     pub start: *mut u8,
     pub length: u64,
@@ -131,6 +131,13 @@ impl Mapping {
         assert_eq!(outcome, 0, "{}", std::io::Error::last_os_error());
     }
 
+    /// Changes the host's own protection of pages.
+    pub fn protect(&self, offset: u64, length: u64, protection: i32) {
+        // SAFETY: pages of this mapping, which only raw accesses touch.
+        let outcome = unsafe { libc::mprotect(self.at(offset).cast(), length as usize, protection) };
+        assert_eq!(outcome, 0, "{}", std::io::Error::last_os_error());
+    }
+
     pub fn write_u64(&self, offset: u64, value: u64) {
         assert!(offset + 8 <= self.length);
         // SAFETY: inside the mapping; guest memory is only accessed like this.
@@ -155,6 +162,7 @@ impl Mapping {
             guest_address,
             length: self.length,
             host_address: self.start,
+            block_size: 0,
             flags,
         }
     }
@@ -162,7 +170,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the mapping and its two closed pages; whatever used it has been dropped before (see Guest).
+        // SAFETY: the mapping and its two inaccessible pages; its users have been dropped before (see Guest).
         unsafe {
             libc::munmap(
                 self.start.sub(PAGE as usize).cast(),

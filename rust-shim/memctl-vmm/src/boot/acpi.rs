@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The ACPI tables: processors, interrupt controllers, the PCI host bridge, the serial port, power-off and reset. The machine
-//! is "hardware-reduced", as Cloud Hypervisor's is.
+//! is "hardware-reduced", as Cloud Hypervisor's is. Written out here and in `aml`, as Debian 13 lacks the crate acpi_tables.
 
+use anyhow::Result;
 use vm_memory::GuestMemoryMmap;
 
 use super::{aml, put};
-use crate::failure::Result;
 use crate::{layout, ports, serial};
 
 const OEM: &[u8; 6] = b"MEMCTL";
@@ -31,7 +31,7 @@ const FADT_SLEEP_STATUS_AT: usize = 256;
 const MADT_LOCAL_APIC: u8 = 0;
 const MADT_IO_APIC: u8 = 1;
 
-/// Puts the tables where [`layout::RSDP`] says.
+/// Writes the tables to [`layout::RSDP`] and behind it.
 pub fn put_tables(memory: &GuestMemoryMmap, vcpus: u8) -> Result<()> {
     let root_length = 64;
     let mut address = layout::RSDP + root_length;

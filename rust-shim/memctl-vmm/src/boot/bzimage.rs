@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Linux's 64-bit boot protocol (Documentation/arch/x86/boot.rst): a bzImage, and boot_params for it.
+//! Linux's 64-bit boot protocol (Documentation/arch/x86/boot.rst): a bzImage, and boot_params for it. Written out here, as
+//! Debian 13 lacks the crate linux-loader.
 
+use anyhow::{bail, Context, Result};
 use vm_memory::GuestMemoryMmap;
 
 use super::{
     field, put, put_initramfs, usable, Entry, Payload, COMMAND_LINE, COMMAND_LINE_CAPACITY, ZERO_PAGE,
 };
-use crate::failure::{Failure, Result};
 use crate::layout::{self, Range};
 
 const MAGIC: [u8; 4] = *b"HdrS";
 /// 2.12, the first version with `xloadflags`.
-const OLDEST_VERSION: u16 = 0x20c;
+const MIN_VERSION: u16 = 0x20c;
 const XLOADFLAG_KERNEL_64: u16 = 1;
-/// The loader is none that Linux has a number for.
+/// The number of a loader that Linux does not list.
 const LOADER_UNDEFINED: u8 = 0xff;
 const E820_RAM: u32 = 1;
 const SECTOR: usize = 512;
@@ -52,7 +53,7 @@ pub fn load(
     payload: &Payload<'_>,
 ) -> Result<Entry> {
     check(kernel, payload.command_line)?;
-    // The kernel is put where it wants to run, so that it need not move itself.
+    // At its preferred address the kernel need not move itself.
     let address = u64::from_le_bytes(field(kernel, at::PREFERRED_ADDRESS)?).max(layout::HIGH_RAM_START);
     let setup_sectors = match kernel[at::SETUP_SECTORS] {
         0 => 4,
@@ -60,7 +61,7 @@ pub fn load(
     };
     let code = kernel
         .get((setup_sectors + 1) * SECTOR..)
-        .ok_or_else(|| Failure::new("the bzImage is cut off"))?;
+        .context("the bzImage is cut off")?;
     put(memory, code, address)?;
 
     let mut page = zero_page(kernel, address)?;
@@ -80,25 +81,23 @@ pub fn load(
 
 fn check(kernel: &[u8], command_line: &str) -> Result<()> {
     if kernel.len() < ZERO_PAGE_LENGTH || field::<4>(kernel, at::MAGIC)? != MAGIC {
-        return Err(Failure::new("neither an ELF file nor a bzImage"));
+        bail!("neither an ELF file nor a bzImage");
     }
-    if u16::from_le_bytes(field(kernel, at::VERSION)?) < OLDEST_VERSION
+    if u16::from_le_bytes(field(kernel, at::VERSION)?) < MIN_VERSION
         || u16::from_le_bytes(field(kernel, at::XLOADFLAGS)?) & XLOADFLAG_KERNEL_64 == 0
     {
-        return Err(Failure::new("the bzImage has no 64-bit entry point"));
+        bail!("the bzImage has no 64-bit entry point");
     }
     let capacity = u32::from_le_bytes(field(kernel, at::COMMAND_LINE_LENGTH)?) as usize;
     if command_line.len() > capacity.min(COMMAND_LINE_CAPACITY - 1) {
-        return Err(Failure::new(format!(
-            "the kernel takes a command line of at most {capacity} bytes"
-        )));
+        bail!("the kernel takes a command line of at most {capacity} bytes");
     }
     Ok(())
 }
 
 fn zero_page(kernel: &[u8], address: u64) -> Result<Vec<u8>> {
     let mut page = vec![0; ZERO_PAGE_LENGTH];
-    // The header's length is told by the target of the jump that it starts with.
+    // The header starts with a jump over itself; the jump's target gives its length.
     let end = at::MAGIC + usize::from(kernel[at::HEADER_LENGTH]);
     set(&mut page, HEADER, &kernel[HEADER..end]);
     set(&mut page, at::LOADER, &[LOADER_UNDEFINED]);

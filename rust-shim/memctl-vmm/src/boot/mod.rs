@@ -10,13 +10,13 @@ mod registers;
 use std::fs;
 use std::path::Path;
 
+use anyhow::{bail, Context, Result};
 use kvm_ioctls::VcpuFd;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
 
-use crate::failure::{Doing, Failure, Result};
 use crate::layout::{self, Range};
 
-/// Where the command line is put; terminated.
+/// Address of the command line, which is terminated.
 const COMMAND_LINE: u64 = 0x2_0000;
 /// Bytes that the command line may take with its terminator.
 const COMMAND_LINE_CAPACITY: usize = 0x1_0000;
@@ -44,7 +44,7 @@ pub enum Entry {
     },
 }
 
-/// What the guest is started with.
+/// The files and parameters that a guest starts with.
 pub struct Payload<'a> {
     /// An ELF file with a PVH entry point, or a 64-bit bzImage.
     pub kernel: &'a Path,
@@ -52,7 +52,7 @@ pub struct Payload<'a> {
     pub initramfs: Option<&'a Path>,
     /// The kernel's command line.
     pub command_line: &'a str,
-    /// How many vCPUs the ACPI tables tell of.
+    /// Number of vCPUs in the ACPI tables.
     pub vcpus: u8,
     /// Guest RAM.
     pub ram: &'a [Range],
@@ -72,10 +72,10 @@ pub fn load(memory: &GuestMemoryMmap, payload: &Payload<'_>) -> Result<Entry> {
     } else {
         bzimage::load(memory, &kernel, initramfs.as_deref(), payload)
     };
-    result.doing(&payload.kernel.display().to_string())
+    result.with_context(|| payload.kernel.display().to_string())
 }
 
-/// Brings a new vCPU into the state of a processor after a reset; the first into that which `entry` asks for.
+/// Sets a new vCPU to the state of a processor after a reset; the first one to the state that its entry needs.
 ///
 /// # Errors
 /// KVM refuses a register.
@@ -90,27 +90,24 @@ pub fn set_up_vcpu(memory: &GuestMemoryMmap, vcpu: &VcpuFd, first: Option<Entry>
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).doing(&format!("can't read {}", path.display()))
+    fs::read(path).with_context(|| format!("can't read {}", path.display()))
 }
 
 fn put(memory: &GuestMemoryMmap, data: &[u8], address: u64) -> Result<()> {
-    memory.write_slice(data, GuestAddress(address)).doing(&format!(
-        "{} bytes at {address:#x} do not fit into guest RAM",
-        data.len()
-    ))
+    memory
+        .write_slice(data, GuestAddress(address))
+        .with_context(|| format!("{} bytes at {address:#x} do not fit into guest RAM", data.len()))
 }
 
 fn put_command_line(memory: &GuestMemoryMmap, text: &str) -> Result<()> {
     if text.len() >= COMMAND_LINE_CAPACITY || text.contains('\0') {
-        return Err(Failure::new(format!(
-            "the command line is longer than {COMMAND_LINE_CAPACITY} bytes"
-        )));
+        bail!("the command line is longer than {COMMAND_LINE_CAPACITY} bytes");
     }
     put(memory, text.as_bytes(), COMMAND_LINE)?;
     put(memory, &[0], COMMAND_LINE + text.len() as u64)
 }
 
-/// Puts the initial RAM disk as high as `limit` and low RAM let it, on a page boundary; returns its address.
+/// Writes the initial RAM disk as high as `limit` and low RAM allow, on a page boundary; returns its address.
 fn put_initramfs(
     memory: &GuestMemoryMmap,
     data: &[u8],
@@ -123,7 +120,7 @@ fn put_initramfs(
         .checked_sub(data.len() as u64)
         .map(|address| address & !0xfff)
         .filter(|address| *address >= floor)
-        .ok_or_else(|| Failure::new("the initramfs does not fit into guest RAM"))?;
+        .context("the initramfs does not fit into guest RAM")?;
     put(memory, data, address)?;
     Ok(address)
 }
@@ -132,7 +129,7 @@ fn put_initramfs(
 fn field<const N: usize>(data: &[u8], offset: usize) -> Result<[u8; N]> {
     data.get(offset..offset + N)
         .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| Failure::new("the file is cut off"))
+        .context("the file is cut off")
 }
 
 fn usable(payload: &Payload<'_>) -> Vec<Range> {

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //! PVH boot: an ELF file whose Xen note names a 32-bit entry point. Structures: Xen's
-//! public/arch-x86/hvm/start_info.h.
+//! public/arch-x86/hvm/start_info.h. They and the search for the note are written out here, as Debian 13 lacks the crate
+//! linux-loader.
 
+use anyhow::{anyhow, bail, Context, Result};
+use object::elf::{FileHeader64, EM_X86_64, PT_LOAD};
+use object::read::elf::{FileHeader, ProgramHeader};
+use object::LittleEndian;
 use vm_memory::GuestMemoryMmap;
 
-use super::{field, put, put_initramfs, usable, Entry, Payload, COMMAND_LINE, PVH_INFO};
-use crate::failure::{Failure, Result};
+use super::{put, put_initramfs, usable, Entry, Payload, COMMAND_LINE, PVH_INFO};
 use crate::layout;
 
-/// How an ELF file starts.
-pub const MAGIC: &[u8] = b"\x7fELF";
+/// The first bytes of an ELF file.
+pub const MAGIC: &[u8] = &object::elf::ELFMAG;
 
-const CLASS_64_LITTLE_ENDIAN: [u8; 2] = [2, 1];
-const MACHINE_X86_64: u16 = 62;
-const PROGRAM_HEADER_LENGTH: usize = 56;
-const SEGMENT_LOAD: u32 = 1;
-const SEGMENT_NOTE: u32 = 4;
-const NOTE_OWNER: &[u8] = b"Xen\0";
+type Elf = FileHeader64<LittleEndian>;
+
+const NOTE_OWNER: &[u8] = b"Xen";
 /// XEN_ELFNOTE_PHYS32_ENTRY
 const NOTE_ENTRY: u32 = 18;
 
@@ -26,38 +27,30 @@ const MODULE_LIST: u64 = PVH_INFO + 64;
 const MEMORY_MAP: u64 = PVH_INFO + 128;
 const MEMORY_MAP_RAM: u32 = 1;
 
-struct Segment {
-    kind: u32,
-    file_offset: usize,
-    file_length: usize,
-    address: u64,
-    memory_length: u64,
-}
-
 pub fn load(
     memory: &GuestMemoryMmap,
     kernel: &[u8],
     initramfs: Option<&[u8]>,
     payload: &Payload<'_>,
 ) -> Result<Entry> {
-    let mut entry = None;
+    let elf = Elf::parse(kernel)?;
+    if elf.e_machine.get(LittleEndian) != EM_X86_64 {
+        bail!("the ELF file is not for x86-64");
+    }
     let mut end = layout::HIGH_RAM_START;
-    for segment in segments(kernel)? {
-        let bytes = kernel
-            .get(segment.file_offset..)
-            .and_then(|rest| rest.get(..segment.file_length))
-            .ok_or_else(|| Failure::new("a segment is cut off"))?;
-        match segment.kind {
-            SEGMENT_LOAD => {
-                put(memory, bytes, segment.address)?;
-                end = end.max(segment.address.saturating_add(segment.memory_length));
-            }
-            SEGMENT_NOTE => entry = entry.or(entry_note(bytes)?),
-            _ => {}
+    for segment in elf.program_headers(LittleEndian, kernel)? {
+        if segment.p_type(LittleEndian) == PT_LOAD {
+            let data = segment.data(LittleEndian, kernel);
+            let address = segment.p_paddr(LittleEndian);
+            put(
+                memory,
+                data.map_err(|()| anyhow!("a segment is cut off"))?,
+                address,
+            )?;
+            end = end.max(address.saturating_add(segment.p_memsz(LittleEndian)));
         }
     }
-    let address =
-        entry.ok_or_else(|| Failure::new("the ELF file has no PVH entry point (no Xen note of type 18)"))?;
+    let address = entry(kernel)?.context("the ELF file has no PVH entry point (no Xen note of type 18)")?;
     let initramfs = match initramfs {
         Some(data) => Some((
             put_initramfs(memory, data, payload.ram, u64::from(u32::MAX), end)?,
@@ -69,59 +62,21 @@ pub fn load(
     Ok(Entry::Pvh { address })
 }
 
-fn segments(file: &[u8]) -> Result<Vec<Segment>> {
-    if field::<2>(file, 4)? != CLASS_64_LITTLE_ENDIAN
-        || u16::from_le_bytes(field(file, 18)?) != MACHINE_X86_64
-    {
-        return Err(Failure::new("the ELF file is not for x86-64"));
-    }
-    if usize::from(u16::from_le_bytes(field(file, 54)?)) != PROGRAM_HEADER_LENGTH {
-        return Err(Failure::new(
-            "the ELF file's program headers have an unknown length",
-        ));
-    }
-    let first = u64::from_le_bytes(field(file, 32)?) as usize;
-    let count = usize::from(u16::from_le_bytes(field(file, 56)?));
-    (0..count)
-        .map(|index| {
-            let header = first
-                .checked_add(index * PROGRAM_HEADER_LENGTH)
-                .and_then(|start| file.get(start..))
-                .ok_or_else(|| Failure::new("the program headers are cut off"))?;
-            Ok(Segment {
-                kind: u32::from_le_bytes(field(header, 0)?),
-                file_offset: u64::from_le_bytes(field(header, 8)?) as usize,
-                address: u64::from_le_bytes(field(header, 24)?),
-                file_length: u64::from_le_bytes(field(header, 32)?) as usize,
-                memory_length: u64::from_le_bytes(field(header, 40)?),
-            })
-        })
-        .collect()
-}
-
-/// The entry point, if one of the segment's notes holds it.
-fn entry_note(mut notes: &[u8]) -> Result<Option<u64>> {
-    while notes.len() >= 12 {
-        let name_length = u32::from_le_bytes(field(notes, 0)?) as usize;
-        let length = u32::from_le_bytes(field(notes, 4)?) as usize;
-        let kind = u32::from_le_bytes(field(notes, 8)?);
-        let cut = || Failure::new("a note is cut off");
-        let name = notes
-            .get(12..)
-            .and_then(|rest| rest.get(..name_length))
-            .ok_or_else(cut)?;
-        let content = notes
-            .get(12 + name_length.next_multiple_of(4)..)
-            .ok_or_else(cut)?;
-        let value = content.get(..length).ok_or_else(cut)?;
-        if name == NOTE_OWNER && kind == NOTE_ENTRY {
-            return match length {
-                4 => Ok(Some(u64::from(u32::from_le_bytes(field(value, 0)?)))),
-                8 => Ok(Some(u64::from_le_bytes(field(value, 0)?))),
-                _ => Err(Failure::new("the PVH entry point is neither 4 nor 8 bytes long")),
-            };
+/// The PVH entry point, if a note contains it.
+fn entry(kernel: &[u8]) -> Result<Option<u64>> {
+    for segment in Elf::parse(kernel)?.program_headers(LittleEndian, kernel)? {
+        let Some(mut notes) = segment.notes(LittleEndian, kernel)? else {
+            continue;
+        };
+        while let Some(note) = notes.next()? {
+            if note.name() == NOTE_OWNER && note.n_type(LittleEndian) == NOTE_ENTRY {
+                return match *note.desc() {
+                    [a, b, c, d] => Ok(Some(u32::from_le_bytes([a, b, c, d]).into())),
+                    [a, b, c, d, e, f, g, h] => Ok(Some(u64::from_le_bytes([a, b, c, d, e, f, g, h]))),
+                    _ => Err(anyhow!("the PVH entry point is neither 4 nor 8 bytes long")),
+                };
+            }
         }
-        notes = content.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     Ok(None)
 }
@@ -178,40 +133,51 @@ mod tests {
         bytes
     }
 
+    /// An ELF file with one segment, of notes.
+    fn file(notes: &[u8]) -> Vec<u8> {
+        const HEADER: usize = 64;
+        const SEGMENT: usize = 56;
+        let mut file = vec![0; HEADER + SEGMENT];
+        let mut set = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+        set(0, MAGIC);
+        set(4, &[2, 1, 1]); // 64 bits, little-endian, version 1
+        set(18, &EM_X86_64.to_le_bytes());
+        set(32, &(HEADER as u64).to_le_bytes());
+        set(54, &(SEGMENT as u16).to_le_bytes());
+        set(56, &1_u16.to_le_bytes());
+        set(HEADER, &object::elf::PT_NOTE.to_le_bytes());
+        set(HEADER + 8, &((HEADER + SEGMENT) as u64).to_le_bytes());
+        set(HEADER + 32, &(notes.len() as u64).to_le_bytes());
+        set(HEADER + 48, &4_u64.to_le_bytes());
+        [&file, notes].concat()
+    }
+
     #[test]
     fn the_entry_is_found_behind_other_notes() {
         let mut notes = note(b"GNU\0", 3, &[1; 20]);
         notes.extend(note(b"Xen\0", 5, &[1, 2, 3]));
         notes.extend(note(b"Xen\0", 18, &0x10_0040_u32.to_le_bytes()));
-        assert_eq!(entry_note(&notes).unwrap(), Some(0x10_0040));
-        assert_eq!(
-            entry_note(&note(b"Xen\0", 18, &0x10_0040_u64.to_le_bytes())).unwrap(),
-            Some(0x10_0040)
-        );
+        assert_eq!(entry(&file(&notes)).unwrap(), Some(0x10_0040));
+        let wide = note(b"Xen\0", 18, &0x10_0040_u64.to_le_bytes());
+        assert_eq!(entry(&file(&wide)).unwrap(), Some(0x10_0040));
+        for others in [
+            note(b"Xen\0", 17, &[1; 4]),
+            note(b"GNU\0", 18, &[1; 4]),
+            Vec::new(),
+        ] {
+            assert_eq!(entry(&file(&others)).unwrap(), None);
+        }
     }
 
     #[test]
-    fn damaged_notes_are_refused() {
-        let mut notes = note(b"Xen\0", 18, &0x10_0040_u32.to_le_bytes());
-        notes.truncate(notes.len() - 1);
-        assert!(entry_note(&notes).is_err());
-        assert!(entry_note(&note(b"Xen\0", 18, &[1; 3])).is_err());
-        assert_eq!(entry_note(&note(b"Xen\0", 17, &[1; 4])).unwrap(), None);
-        assert_eq!(entry_note(&[]).unwrap(), None);
-    }
-
-    #[test]
-    fn a_file_that_is_cut_off_is_refused() {
-        assert!(segments(MAGIC).is_err());
-        let mut file = vec![0; 64];
-        file[..4].copy_from_slice(MAGIC);
-        file[4..6].copy_from_slice(&CLASS_64_LITTLE_ENDIAN);
-        file[18] = MACHINE_X86_64 as u8;
-        file[54] = PROGRAM_HEADER_LENGTH as u8;
-        file[56] = 1;
-        file[32] = 64;
-        assert!(segments(&file).is_err());
-        file[32..40].fill(0xff);
-        assert!(segments(&file).is_err());
+    fn damaged_files_are_refused() {
+        assert!(entry(&file(&note(b"Xen\0", 18, &[1; 3]))).is_err());
+        let whole = file(&note(b"Xen\0", 18, &0x10_0040_u32.to_le_bytes()));
+        for length in [4, 63, 100, whole.len() - 1] {
+            assert!(entry(&whole[..length]).is_err(), "{length}");
+        }
+        let mut far = whole;
+        far[32..40].fill(0xff);
+        assert!(entry(&far).is_err(), "program headers past the end");
     }
 }

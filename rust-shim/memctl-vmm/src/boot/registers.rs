@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The registers that a boot protocol asks for.
 
+use anyhow::{anyhow, bail, Context, Result};
 use kvm_bindings::{kvm_msr_entry, kvm_regs, kvm_segment, Msrs};
 use kvm_ioctls::VcpuFd;
 use vm_memory::GuestMemoryMmap;
 
 use super::{put, DESCRIPTORS, PAGE_TABLES};
-use crate::failure::{Doing, Failure, Result};
 
 const CR0_PE: u64 = 1 << 0;
 const CR0_ET: u64 = 1 << 4;
@@ -52,17 +52,17 @@ pub fn set_msrs(vcpu: &VcpuFd) -> Result<()> {
         entry(MSR_MISC_ENABLE, MISC_ENABLE_FAST_STRING),
         entry(MSR_MTRR_DEFAULT_TYPE, MTRR_ENABLE_WRITE_BACK),
     ];
-    let msrs = Msrs::from_entries(&entries).map_err(|error| Failure::new(format!("{error:?}")))?;
-    let set = vcpu.set_msrs(&msrs).doing("KVM_SET_MSRS")?;
+    let msrs = Msrs::from_entries(&entries).map_err(|error| anyhow!("{error:?}"))?;
+    let set = vcpu.set_msrs(&msrs).context("KVM_SET_MSRS")?;
     if set != entries.len() {
-        return Err(Failure::new(format!("KVM refuses MSR {:#x}", entries[set].index)));
+        bail!("KVM refuses MSR {:#x}", entries[set].index);
     }
     Ok(())
 }
 
 /// The legacy interrupt controller and the NMI line reach the processor, as firmware would have it.
 pub fn set_local_apic(vcpu: &VcpuFd) -> Result<()> {
-    let mut apic = vcpu.get_lapic().doing("KVM_GET_LAPIC")?;
+    let mut apic = vcpu.get_lapic().context("KVM_GET_LAPIC")?;
     for (register, mode) in [
         (LOCAL_APIC_LINT0, DELIVER_EXTINT),
         (LOCAL_APIC_LINT1, DELIVER_NMI),
@@ -74,7 +74,7 @@ pub fn set_local_apic(vcpu: &VcpuFd) -> Result<()> {
             *place = byte as libc::c_char;
         }
     }
-    vcpu.set_lapic(&apic).doing("KVM_SET_LAPIC")
+    vcpu.set_lapic(&apic).context("KVM_SET_LAPIC")
 }
 
 /// 32-bit protected mode with flat segments and no paging; EBX leads to `info`.
@@ -90,7 +90,7 @@ pub fn enter_protected_mode(memory: &GuestMemoryMmap, vcpu: &VcpuFd, address: u6
         rbx: info,
         ..Default::default()
     })
-    .doing("KVM_SET_REGS")
+    .context("KVM_SET_REGS")
 }
 
 /// Long mode with the first 4 GiB mapped to themselves; RSI leads to `boot_params`.
@@ -114,7 +114,7 @@ pub fn enter_long_mode(
         rsi: boot_params,
         ..Default::default()
     })
-    .doing("KVM_SET_REGS")
+    .context("KVM_SET_REGS")
 }
 
 fn put_page_tables(memory: &GuestMemoryMmap) -> Result<()> {
@@ -175,7 +175,7 @@ fn set_segments(
     let bytes: Vec<u8> = table.iter().flat_map(|entry| entry.to_le_bytes()).collect();
     put(memory, &bytes, DESCRIPTORS)?;
 
-    let mut sregs = vcpu.get_sregs().doing("KVM_GET_SREGS")?;
+    let mut sregs = vcpu.get_sregs().context("KVM_GET_SREGS")?;
     sregs.cs = code;
     for register in [
         &mut sregs.ds,
@@ -192,7 +192,7 @@ fn set_segments(
     sregs.idt.base = 0;
     sregs.idt.limit = 0;
     adjust(&mut sregs);
-    vcpu.set_sregs(&sregs).doing("KVM_SET_SREGS")
+    vcpu.set_sregs(&sregs).context("KVM_SET_SREGS")
 }
 
 /// The descriptor that a segment register with this content was loaded from.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the kernel tells about a process: its mappings, and the sandboxes of its threads.
+//! The kernel's view of a process: its mappings, and the sandboxes of its threads.
 
 /// A mapping of another process, cut to a range.
 #[derive(Clone, Debug, PartialEq, Eq)]

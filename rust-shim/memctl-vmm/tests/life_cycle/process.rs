@@ -152,7 +152,7 @@ impl Vmm {
         until(&format!("{name} reaches {goal}"), || self.counter(name) >= goal);
     }
 
-    /// Lets the guest's load end, and tells what it counted.
+    /// Lets the guest's load end, and returns its counts.
     pub fn end_load(&mut self) -> Vec<Count> {
         self.go_on();
         (0..2)
@@ -177,7 +177,7 @@ impl Vmm {
         assert_eq!(status.unwrap().code(), Some(0));
     }
 
-    /// Waits for the VMM to end by itself; returns its status and what it said on standard error.
+    /// Waits for the VMM to end by itself; returns its status and its standard error.
     pub fn fails(mut self) -> (Option<i32>, String) {
         let status = self.child.wait().unwrap().code();
         let text = std::fs::read_to_string(self.socket.with_extension("sock.stderr")).unwrap();
@@ -216,7 +216,7 @@ pub struct Count {
     pub requests: u64,
     /// Requests answered as they should be.
     pub right: u64,
-    /// Requests told that there is no RAM.
+    /// Requests refused as there is no RAM.
     pub absent: u64,
 }
 

@@ -32,11 +32,11 @@ pub const ALL: &[(&str, Rehearsal)] = &[
     ),
     ("what the device changes is in the dirty log", dirty_log),
     ("a paused guest makes no request", pause),
-    ("vCPU threads, and they alone, are in the sandbox", sandbox),
-    ("a reset forgets channels and lifts what the guest set", reboot),
+    ("every thread is in the sandbox", sandbox),
+    ("a reset forgets channels and reverts what the guest set", reboot),
     (
-        "a guest that touches what it made inaccessible ends the VMM with a sentence",
-        trespass,
+        "an access fault of the guest ends the VMM with a sentence",
+        access_fault,
     ),
     ("a guest that powers off gives the terminal back", terminal_back),
 ];
@@ -102,7 +102,8 @@ fn save_attributes(build: &Build, scratch: &Path) {
     let mut vmm = restore(build, scratch, &snapshot);
     assert_eq!(attributes(&vmm), before);
     vmm.put("vm.resume", "");
-    // The next steps open the range again, and the guest finds its bytes: they were copied while they were inaccessible.
+    // The next steps make the range accessible again, and the guest finds its bytes: the snapshot copied them while
+    // they were inaccessible.
     vmm.go_on();
     vmm.line("inside MPROTECT_NONE range=inaccessible neighbours=kept");
     vmm.line("before MPROTECT_R ");
@@ -176,7 +177,7 @@ fn hotplug_under_load(build: &Build, scratch: &Path) {
         assert_eq!(
             proc_files::mappings(vmm.pid(), host, 128 * MIB),
             [],
-            "unplugged RAM is given back to the host"
+            "unplugged RAM is unmapped"
         );
         vmm.until_counted("refused_NOT_GUEST_MEMORY", 2);
     }
@@ -256,7 +257,7 @@ fn dirty_log(build: &Build, scratch: &Path) {
     assert_eq!(
         idle["device"].as_array().unwrap().len(),
         0,
-        "each page is told once"
+        "each page is reported once"
     );
     vmm.put("vm.resume", "");
     for count in vmm.end_load() {
@@ -298,8 +299,7 @@ fn sandbox(build: &Build, scratch: &Path) {
         let modes = proc_files::seccomp_modes(vmm.pid());
         // KVM's own worker is made by the first vCPU that runs and never leaves the kernel.
         for (thread, found) in modes.iter().filter(|(thread, _)| !thread.starts_with("kvm-")) {
-            let expected = if thread.starts_with("vcpu") { mode } else { "0" };
-            assert_eq!(found, expected, "{thread} with --seccomp {option}");
+            assert_eq!(found, mode, "{thread} with --seccomp {option}");
         }
         assert_eq!(
             modes
@@ -319,7 +319,7 @@ fn reboot(build: &Build, scratch: &Path) {
     assert_eq!(vmm.counter("channels"), 1);
     let requests = vmm.counter("requests_INFO");
     vmm.put("vm.reboot", "");
-    // The guest starts again from its first line, and finds the device Disconnected and its memory open.
+    // The guest starts again from its first line, and finds the device Disconnected and its memory accessible.
     vmm.line("# memctl selftest");
     assert_eq!(attributes(&vmm).len(), 1);
     go_on_behind(&mut vmm, "MPROTECT_NONE");
@@ -327,8 +327,8 @@ fn reboot(build: &Build, scratch: &Path) {
     vmm.shut_down();
 }
 
-fn trespass(build: &Build, scratch: &Path) {
-    let vmm = Vmm::boot(build, scratch, "mode=guard-hit", &["--memory", "size=64M"]);
+fn access_fault(build: &Build, scratch: &Path) {
+    let vmm = Vmm::boot(build, scratch, "mode=access-fault", &["--memory", "size=64M"]);
     vmm.line("inaccessible ");
     let (status, text) = vmm.fails();
     assert_eq!(status, Some(4), "{text}");
@@ -339,7 +339,7 @@ fn trespass(build: &Build, scratch: &Path) {
         1,
         "{text}"
     );
-    assert!(text.contains("memory that it has closed"), "{text}");
+    assert!(text.contains("memory that it made inaccessible"), "{text}");
 }
 
 fn terminal_back(build: &Build, scratch: &Path) {
@@ -357,7 +357,8 @@ fn terminal_back(build: &Build, scratch: &Path) {
     assert!(terminal.is_in_line_mode());
 }
 
-/// Lets the guest go on to where it waits behind a step; behind MPROTECT_NONE, ranges are not dumped, locked, and closed.
+/// Lets the guest go on to where it waits behind a step; behind MPROTECT_NONE, ranges are not dumped, locked, and
+/// inaccessible.
 fn go_on_behind(vmm: &mut Vmm, step: &str) {
     loop {
         let line = vmm.line("");

@@ -1,11 +1,11 @@
 using Memctl.Device.Protocol;
 
-namespace Memctl.Device;
+namespace Memctl.Device.Requests;
 
 /// <summary>How often the device answered each of its own errors. Only a guest that does wrong writes these shared lines.</summary>
 internal sealed class RefusalCounters
 {
-    private readonly ulong[] _counts = new ulong[(int)DeviceError.BUFFER_UNREADABLE + 1];
+    private readonly ulong[] _counts = new ulong[(int)Enum.GetValues<DeviceError>().Max() + 1];
 
     internal void Count(DeviceError error) => Interlocked.Increment(ref _counts[(int)error]);
 

@@ -7,7 +7,7 @@
 #include "machine.h"
 #include "tap.h"
 
-void guard_hit(void)
+void access_fault(void)
 {
 	uint64_t page = take_memory(options.unit, options.unit);
 	struct memctl_vmm_ret answer;

@@ -3,37 +3,44 @@ using Memctl.Plugin.Abi;
 
 namespace Memctl.Plugin;
 
-/// <summary>Turns what went wrong into a status and a message for the caller. Kept out of the ways that go right.</summary>
-internal static class Failure
+/// <summary>Turns an error into a status and, for <c>last_error</c>, a message.</summary>
+internal static class AbiError
 {
     private static readonly byte[] _outOfMemory = "The memctl plugin's heap is full."u8.ToArray();
 
     /// <summary>A null, stale or invented handle.</summary>
     internal static uint InvalidHandle() =>
-        Of(MemctlAbi.MEMCTL_INVALID_HANDLE, "The device handle is null, was never given out, or its device was destroyed.");
+        Report(MemctlAbi.MEMCTL_INVALID_HANDLE, "The device handle is null, was never created, or its device was destroyed.");
 
     /// <summary>A wrong argument of the C ABI.</summary>
-    internal static uint InvalidArgument(string message) => Of(MemctlAbi.MEMCTL_INVALID_ARGUMENT, message);
+    internal static uint InvalidArgument(string message) => Report(MemctlAbi.MEMCTL_INVALID_ARGUMENT, message);
+
+    /// <summary>A structure that is shorter than that of version 1.0.</summary>
+    internal static uint InvalidSize(string structure, uint size, int minimum) =>
+        Report(MemctlAbi.MEMCTL_INVALID_SIZE, $"The size of {structure} is {size} bytes; in version 1.0 it is {minimum}.");
 
     /// <summary>Any status, with its message.</summary>
-    internal static uint Of(uint status, string message)
+    /// <returns>The status.</returns>
+    internal static uint Report(uint status, string message)
     {
         LastError.Set(message);
         return status;
     }
 
     /// <summary>An exception that would otherwise leave the library.</summary>
-    internal static uint Of(Exception exception)
+    internal static uint From(Exception exception)
     {
         switch (exception)
         {
             case DeviceException device:
-                return Of(StatusOf(device.Fault), device.Message);
+                return Report(StatusOf(device.Fault), device.Message);
             case OutOfMemoryException:
                 LastError.Set(_outOfMemory);
                 return MemctlAbi.MEMCTL_LIMIT_REACHED;
             default:
-                return Of(MemctlAbi.MEMCTL_INTERNAL_ERROR, $"A defect in the memctl plugin: {exception.GetType().Name}: {exception.Message}");
+                return Report(
+                    MemctlAbi.MEMCTL_INTERNAL_ERROR,
+                    $"A defect in the memctl plugin: {exception.GetType().Name}: {exception.Message}");
         }
     }
 

@@ -1,0 +1,76 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Text;
+using Memctl.Device;
+using Memctl.Device.Attributes;
+using Memctl.Plugin.Abi;
+
+namespace Memctl.Plugin;
+
+/// <summary>
+/// The exports for a VMM's monitoring: counters and the attribute map. native/include/memctl_plugin.h is their contract.
+/// </summary>
+internal static unsafe class MonitoringExports
+{
+    private const int CounterNameBytes = 40;
+
+    [UnmanagedCallersOnly(EntryPoint = "device_statistics", CallConvs = [typeof(CallConvCdecl)])]
+    internal static uint Statistics(memctl_device* handle, memctl_counter* counters, nuint capacity, nuint* count)
+    {
+        if (count == null || (counters == null && capacity != 0))
+        {
+            return AbiError.InvalidArgument("device_statistics takes an array of counters and a place for their number.");
+        }
+
+        var output = new Output<memctl_counter>(counters, capacity, count);
+        return DeviceCall.Run(handle, output, static (device, output) => output.Store(
+            [.. device.Counters().Select(ToAbi), .. RuntimeCounters().Select(ToAbi)], "counters"));
+    }
+
+    [UnmanagedCallersOnly(EntryPoint = "device_attributes", CallConvs = [typeof(CallConvCdecl)])]
+    internal static uint Attributes(memctl_device* handle, memctl_extent* extents, nuint capacity, nuint* count)
+    {
+        if (count == null || (extents == null && capacity != 0))
+        {
+            return AbiError.InvalidArgument("device_attributes takes an array of extents and a place for their number.");
+        }
+
+        var output = new Output<memctl_extent>(extents, capacity, count);
+        return DeviceCall.Run(
+            handle, output, static (device, output) => output.Store([.. device.Attributes().Select(ToAbi)], "extents"));
+    }
+
+    private static IEnumerable<DeviceCounter> RuntimeCounters() =>
+    [
+        new DeviceCounter("managed_allocated_bytes", (ulong)GC.GetTotalAllocatedBytes()),
+        new DeviceCounter("managed_collections", (ulong)GC.CollectionCount(0)),
+    ];
+
+    private static memctl_counter ToAbi(DeviceCounter counter)
+    {
+        memctl_counter converted = default;
+        converted.value = counter.Value;
+
+        // One byte stays zero, the terminator. A longer name would not fit, and is a defect that every test of counters meets.
+        Encoding.ASCII.GetBytes(counter.Name, new Span<byte>(converted.name, CounterNameBytes - 1));
+        return converted;
+    }
+
+    private static memctl_extent ToAbi(AttributeExtent extent)
+    {
+        PageAttributes attributes = extent.Attributes;
+        return new memctl_extent
+        {
+            guest_address = extent.Start,
+            length = extent.End - extent.Start,
+
+            // The device's values are those of PROT_READ and PROT_WRITE.
+            protection = (uint)attributes.Protection,
+            flags = (attributes.Locked ? MemctlAbi.MEMCTL_EXTENT_LOCKED : 0) |
+                (attributes.DontDump ? MemctlAbi.MEMCTL_EXTENT_DONTDUMP : 0) |
+                (attributes.Merging == Merging.Mergeable ? MemctlAbi.MEMCTL_EXTENT_MERGEABLE : 0) |
+                (attributes.Merging == Merging.Unmergeable ? MemctlAbi.MEMCTL_EXTENT_UNMERGEABLE : 0),
+            name = attributes.Name,
+        };
+    }
+}
