@@ -94,8 +94,11 @@ static const char *pageout_remark(const struct step *step)
 {
 	const struct view *before = &step->before.range, *after = &step->after.range;
 
+	if (after->swapped > before->swapped)
+		return "moved to swap";
+	/* Of shared memory the page tables don't show where it is now. */
 	if (after->resident < before->resident)
-		return after->swapped > before->swapped ? "moved to swap" : "the file keeps it: nothing is freed";
+		return host_has_swap() ? "the file keeps it, perhaps in swap" : "the file keeps it: nothing is freed";
 	if (!host_has_swap())
 		return "not visible: a host without swap";
 	return "advice: the kernel keeps pages in use";
