@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Shows a person what the device does: for each request the guest's answer beside what the host's kernel reports of that range of the
- * VMM's memory. MEMCTL_OUT names the directory of the build. Exits with 0 if every answer and every effect was right.
+ * Shows a person what the device does: for each request the guest's answer beside what the host's kernel reports of that range
+ * of the VMM's memory. MEMCTL_OUT names the directory of the build. Exits with 0 if every answer and every effect was right.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What must be true of a step. Two measures: what is known of each function on each kind of memory, and what the same call does in this
- * process. And always: nothing but the named range changes, in the neighbours or anywhere in guest RAM.
+ * What must be true of a step. Two measures: what is known of each function on each kind of memory, and what the same call does
+ * in this process. And always: nothing but the named range changes, in the neighbours or anywhere in guest RAM.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -113,8 +113,8 @@ static void judge_whole(struct step *step)
 }
 
 /*
- * FREE marks pages as it does here. Afterwards they count until the kernel takes them, or KVM finds them dirty, which it may at any
- * moment: other functions add none, and may find fewer.
+ * FREE marks pages as it does here. Afterwards they count until the kernel takes them, or KVM finds them dirty, which it may at
+ * any moment: other functions add none, and may find fewer.
  */
 static void judge_lazy_free(struct step *step)
 {

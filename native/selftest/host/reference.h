@@ -43,7 +43,8 @@ struct reference {
 };
 
 /*
- * Replaces the range by a new one of this backing, filled or untouched. Returns false where the system has no such memory (errno).
+ * Replaces the range by a new one of this backing, filled or untouched. Returns false where the system has no such memory
+ * (errno).
  */
 bool reference_new(struct reference *reference, enum backing backing, size_t all_length, size_t before_length, size_t length,
 		   bool filled);

@@ -90,7 +90,9 @@ static bool parse_before(const char *line, struct step *step, struct ranges *at)
 {
 	unsigned long long func, arg, gpa, length, all, all_length, addr, addr_length;
 
-	if (sscanf(line, "before %47s func=%llu arg=%llu memory=%15s gpa=%llx length=%llx all=%llx all_length=%llx addr=%llx addr_length=%llx",
+	if (sscanf(line,
+		   "before %47s func=%llu arg=%llu memory=%15s gpa=%llx length=%llx all=%llx all_length=%llx addr=%llx "
+		   "addr_length=%llx",
 		   step->label, &func, &arg, step->memory, &gpa, &length, &all, &all_length, &addr, &addr_length) != 10)
 		return false;
 	step->func_code = func;
