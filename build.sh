@@ -123,7 +123,7 @@ build_all() {
     run_cargo build --release -p memctl-vmm
     put rust-shim/target/release/memctl-vmm
     log "selftest.elf"
-    make -s -C native/selftest OUT=../../out
+    make -s -C native/selftest/guest OUT=../../../out
 }
 
 results() { tests/results.pl "$@" || FAILED=1; }
@@ -176,7 +176,7 @@ test_suite() {
         cargo_words test "$(runner "$TOP/tests/host/with-kvm.sh" -k debian bare-metal --)" -p memctl-vmm --test life_cycle
         results tap rehearsals "${words[@]}"
         ;;
-    selftest) results tap selftest tests/selftest/run.sh ;;
+    selftest) results tap selftest native/selftest/run.sh ;;
     linux-guest) tests/linux-guest/run.sh || FAILED=1 ;;
     esac
 }
@@ -236,9 +236,8 @@ package() {
 case ${1:-help} in
 build) build_all ;;
 demo)
-    start_host_kernel
     build_all
-    tests/demo/run.sh
+    native/demo/run.sh
     ;;
 test) test_all "${@:2}" ;;
 lint)

@@ -29,7 +29,7 @@ boot() {
 ask() {
 	case $kind in
 	bare-metal)
-		boot "$out/selftest.elf" "cpus=1 mode=tests" | grep -q '^ok 1 '
+		boot "$out/selftest.elf" "cpus=1 mode=tap" | grep -q '^ok 1 '
 		;;
 	linux)
 		boot "$("$here/fetch.sh" 6.1)"/boot/vmlinuz-* \

@@ -3,5 +3,10 @@
 #
 # guest-cmdline.sh TESTS: the kernel command line of the test guest. No XSAVE,
 # which emulated processors lack in part; no timer check and no mitigations,
-# which take long where the processor is emulated.
-echo "console=ttyS0 loglevel=3 noxsave no_timer_check mitigations=off panic=-1 guest_tests=$1"
+# which take long where the processor is emulated. The page of test gigantic is
+# taken at boot, when a whole GiB is free.
+huge_page=
+case ,$1, in
+*,gigantic,*) huge_page="nokaslr default_hugepagesz=1G hugepagesz=1G hugepages=1 " ;;
+esac
+echo "console=ttyS0 loglevel=3 noxsave no_timer_check mitigations=off panic=-1 ${huge_page}guest_tests=$1"

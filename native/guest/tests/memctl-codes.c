@@ -36,7 +36,7 @@ static uint32_t request(uint64_t func_code, uint64_t arg)
 	int ret = memctl_call(device, func_code, phys, unit, arg, &answer);
 
 	if (ret)
-		bail_out("%s: %s", memctl_function_name(func_code), strerror(-ret));
+		tap_bail_out("%s: %s", memctl_function_name(func_code), strerror(-ret));
 	if (step) {
 		char line[16];
 
@@ -45,7 +45,7 @@ static uint32_t request(uint64_t func_code, uint64_t arg)
 		       (unsigned long long)unit, answer.ret.ret_errno);
 		fflush(stdout);
 		if (!fgets(line, sizeof(line), stdin))
-			bail_out("standard input ended");
+			tap_bail_out("standard input ended");
 	}
 	return answer.ret.ret_errno;
 }
@@ -91,7 +91,7 @@ static const char *state(void)
 static void test_reuse(const char *name)
 {
 	fill();
-	ok(named_intact() && neighbours_intact(), "%s: the memory can be used again", name);
+	tap_check(named_intact() && neighbours_intact(), "%s: the memory can be used again", name);
 }
 
 static void test_discards(void)
@@ -103,22 +103,22 @@ static void test_discards(void)
 	error = request(MEMCTL_DONTNEED, 0);
 	fits = backing == PRIVATE ? named_zero() :
 	       backing == SHARED ? named_intact() : named_zero() || named_intact();
-	ok(!error && fits, "DONTNEED: errno %u, memory %s", error, state());
-	ok(neighbours_intact(), "DONTNEED: what lies beside it is intact");
+	tap_check(!error && fits, "DONTNEED: errno %u, memory %s", error, state());
+	tap_check(neighbours_intact(), "DONTNEED: what lies beside it is intact");
 	test_reuse("DONTNEED");
 
 	error = request(MEMCTL_REMOVE, 0);
 	fits = error ? named_intact() && error == EINVAL && backing != SHARED :
 		       named_zero() && backing != PRIVATE;
-	ok(fits, "REMOVE: errno %u, memory %s", error, state());
-	ok(neighbours_intact(), "REMOVE: what lies beside it is intact");
+	tap_check(fits, "REMOVE: errno %u, memory %s", error, state());
+	tap_check(neighbours_intact(), "REMOVE: what lies beside it is intact");
 	test_reuse("REMOVE");
 
 	error = request(MEMCTL_FREE, 0);
 	fits = error ? named_intact() && error == EINVAL && backing != PRIVATE :
 		       named_intact_or_zero() && backing != SHARED;
-	ok(fits, "FREE: errno %u, memory %s", error, state());
-	ok(neighbours_intact(), "FREE: what lies beside it is intact");
+	tap_check(fits, "FREE: errno %u, memory %s", error, state());
+	tap_check(neighbours_intact(), "FREE: what lies beside it is intact");
 	test_reuse("FREE");
 }
 
@@ -148,9 +148,9 @@ static void test_invisible(void)
 
 		fill();
 		error = request(cases[i].func_code, cases[i].arg);
-		ok(!error || error == cases[i].may_fail_with[0] ||
-		   error == cases[i].may_fail_with[1], "%s: errno %u", name, error);
-		ok(named_intact() && neighbours_intact(), "%s: memory is intact", name);
+		tap_check(!error || error == cases[i].may_fail_with[0] ||
+			  error == cases[i].may_fail_with[1], "%s: errno %u", name, error);
+		tap_check(named_intact() && neighbours_intact(), "%s: memory is intact", name);
 	}
 }
 
@@ -160,22 +160,22 @@ static void test_protection(void)
 
 	fill();
 	error = request(MEMCTL_MPROTECT_NONE, 0);
-	ok(!error, "MPROTECT_NONE: errno %u", error);
-	ok(neighbours_intact(), "MPROTECT_NONE: what lies beside it is intact");
+	tap_check(!error, "MPROTECT_NONE: errno %u", error);
+	tap_check(neighbours_intact(), "MPROTECT_NONE: what lies beside it is intact");
 
 	error = request(MEMCTL_MPROTECT_R, 0);
-	ok(!error, "MPROTECT_R: errno %u", error);
-	ok(named_intact() && neighbours_intact(), "MPROTECT_R: memory can be read");
+	tap_check(!error, "MPROTECT_R: errno %u", error);
+	tap_check(named_intact() && neighbours_intact(), "MPROTECT_R: memory can be read");
 
 	/* On x86 what can be written can be read. */
 	error = request(MEMCTL_MPROTECT_W, 0);
-	ok(!error, "MPROTECT_W: errno %u", error);
+	tap_check(!error, "MPROTECT_W: errno %u", error);
 	fill();
-	ok(neighbours_intact(), "MPROTECT_W: memory can be written");
+	tap_check(neighbours_intact(), "MPROTECT_W: memory can be written");
 
 	error = request(MEMCTL_MPROTECT_RW, 0);
-	ok(!error, "MPROTECT_RW: errno %u", error);
-	ok(named_intact() && neighbours_intact(), "MPROTECT_RW: memory can be read");
+	tap_check(!error, "MPROTECT_RW: errno %u", error);
+	tap_check(named_intact() && neighbours_intact(), "MPROTECT_RW: memory can be read");
 	test_reuse("MPROTECT_RW");
 }
 
@@ -184,7 +184,7 @@ static void test_info(void)
 	struct memctl_buf answer;
 	int ret = memctl_call(device, MEMCTL_INFO, phys, unit, 0, &answer);
 
-	ok(!ret && !answer.info.ret_errno && answer.info.major_version == 1, "INFO");
+	tap_check(!ret && !answer.info.ret_errno && answer.info.major_version == 1, "INFO");
 }
 
 static void read_options(int argc, char **argv)
@@ -207,8 +207,8 @@ static void read_options(int argc, char **argv)
 		else if (option == 's')
 			step = true;
 		else
-			bail_out("usage: memctl-codes [--backing private|shared] "
-				 "[--unit BYTES] [--step]");
+			tap_bail_out("usage: memctl-codes [--backing private|shared] "
+				     "[--unit BYTES] [--step]");
 	}
 }
 
@@ -228,11 +228,11 @@ int main(int argc, char **argv)
 	memory = map_memory(bytes);
 	phys = physical_address(memory + from, unit);
 	if (!phys || phys % unit)
-		bail_out("no contiguous memory of a unit's size");
+		tap_bail_out("no contiguous memory of a unit's size");
 
 	test_info();
 	test_discards();
 	test_invisible();
 	test_protection();
-	return tap_done();
+	return tap_finish() ? EXIT_SUCCESS : EXIT_FAILURE;
 }

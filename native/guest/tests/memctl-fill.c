@@ -23,7 +23,7 @@ static void pause_at(const char *what, uint64_t loop)
 	printf("%s %llu\n", what, (unsigned long long)loop);
 	fflush(stdout);
 	if (!fgets(line, sizeof(line), stdin))
-		bail_out("standard input ended");
+		tap_bail_out("standard input ended");
 }
 
 static void fill_and_free(uint64_t loop, size_t bytes)
@@ -32,14 +32,14 @@ static void fill_and_free(uint64_t loop, size_t bytes)
 			    -1, 0);
 
 	if (memory == MAP_FAILED)
-		bail_out("mmap of %zu bytes: %s", bytes, strerror(errno));
-	ok(all_zero(memory, 0, bytes), "loop %llu: new memory is zero", (unsigned long long)loop);
+		tap_bail_out("mmap of %zu bytes: %s", bytes, strerror(errno));
+	tap_check(all_zero(memory, 0, bytes), "loop %llu: new memory is zero", (unsigned long long)loop);
 	pattern_fill(memory, bytes, loop);
-	ok(pattern_intact(memory, 0, bytes, loop), "loop %llu: memory keeps what it was given",
-	   (unsigned long long)loop);
+	tap_check(pattern_intact(memory, 0, bytes, loop), "loop %llu: memory keeps what it was given",
+		  (unsigned long long)loop);
 	pause_at("filled", loop);
-	ok(pattern_intact(memory, 0, bytes, loop), "loop %llu: and goes on keeping it",
-	   (unsigned long long)loop);
+	tap_check(pattern_intact(memory, 0, bytes, loop), "loop %llu: and goes on keeping it",
+		  (unsigned long long)loop);
 	munmap(memory, bytes);
 	pause_at("freed", loop);
 }
@@ -67,11 +67,11 @@ int main(int argc, char **argv)
 			step = true;
 			break;
 		default:
-			bail_out("usage: memctl-fill [--mib N] [--loops N] [--step]");
+			tap_bail_out("usage: memctl-fill [--mib N] [--loops N] [--step]");
 		}
 	}
 
 	for (uint64_t loop = 1; loop <= loops; loop++)
 		fill_and_free(loop, mib << 20);
-	return tap_done();
+	return tap_finish() ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -134,9 +134,9 @@ static bool fuzz_once(int fd)
 static void add_window(uint64_t phys, uint64_t length)
 {
 	if (phys % unit || length % unit || !length)
-		bail_out("a window is in units of %llu bytes", (unsigned long long)unit);
+		tap_bail_out("a window is in units of %llu bytes", (unsigned long long)unit);
 	if (window_count == MAX_WINDOWS)
-		bail_out("too many windows");
+		tap_bail_out("too many windows");
 	windows[window_count++] = (struct window){ phys, length };
 }
 
@@ -150,7 +150,7 @@ static void add_own_windows(char *memory, size_t bytes)
 			add_window(phys, HUGE_PAGE);
 	}
 	if (!window_count)
-		bail_out("no huge page to make a window of");
+		tap_bail_out("no huge page to make a window of");
 }
 
 /* Undoes what keeps the windows from being used. */
@@ -176,14 +176,14 @@ static void fuzz(int fd, uint64_t count)
 	for (uint64_t i = 0; i < count; i++)
 		wrong += !fuzz_once(fd);
 
-	ok(!wrong, "%llu of %llu answers wrong", (unsigned long long)wrong,
-	   (unsigned long long)count);
+	tap_check(!wrong, "%llu of %llu answers wrong", (unsigned long long)wrong,
+		  (unsigned long long)count);
 	for (size_t i = 0; i < sizeof(by_errno) / sizeof(by_errno[0]); i++) {
 		if (by_errno[i])
 			printf("# errno %zu: %llu\n", i, (unsigned long long)by_errno[i]);
 	}
-	ok(restore_windows(fd), "protection and locks of the window can be undone");
-	ok(pattern_intact(canary, 0, CANARY_BYTES, 1), "memory outside the window is intact");
+	tap_check(restore_windows(fd), "protection and locks of the window can be undone");
+	tap_check(pattern_intact(canary, 0, CANARY_BYTES, 1), "memory outside the window is intact");
 }
 
 static void parse_window(char *text)
@@ -191,7 +191,7 @@ static void parse_window(char *text)
 	char *plus = strchr(text, '+');
 
 	if (!plus)
-		bail_out("a window is START+LENGTH");
+		tap_bail_out("a window is START+LENGTH");
 	*plus = '\0';
 	add_window(number_argument(text), number_argument(plus + 1));
 }
@@ -224,12 +224,12 @@ int main(int argc, char **argv)
 			parse_window(optarg);
 			break;
 		default:
-			bail_out("unknown option");
+			tap_bail_out("unknown option");
 		}
 	}
 
 	if (!mib || mib % 2)
-		bail_out("--mib is in huge pages of 2 MiB");
+		tap_bail_out("--mib is in huge pages of 2 MiB");
 	if (!window_count) {
 		own = map_memory(mib << 20);
 		add_own_windows(own, mib << 20);
@@ -240,7 +240,7 @@ int main(int argc, char **argv)
 	fuzz(fd, count);
 	if (own) {
 		pattern_fill(own, mib << 20, 2);
-		ok(pattern_intact(own, 0, mib << 20, 2), "the window can be used again");
+		tap_check(pattern_intact(own, 0, mib << 20, 2), "the window can be used again");
 	}
-	return tap_done();
+	return tap_finish() ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -30,14 +30,14 @@ static int unprivileged_open_errno(void)
 	int status;
 
 	if (child < 0)
-		bail_out("fork: %s", strerror(errno));
+		tap_bail_out("fork: %s", strerror(errno));
 	if (!child) {
 		if (setgid(NOBODY) || setuid(NOBODY))
 			_exit(255);
 		_exit(open_errno(O_RDWR));
 	}
 	if (waitpid(child, &status, 0) != child || !WIFEXITED(status))
-		bail_out("the unprivileged child died");
+		tap_bail_out("the unprivileged child died");
 	return WEXITSTATUS(status);
 }
 
@@ -48,15 +48,15 @@ static int ioctl_errno(int fd, unsigned long command, void *argument)
 
 static void test_open(void)
 {
-	ok(open_errno(O_RDWR) == 0, "root opens the device");
-	ok(open_errno(O_RDONLY) == 0, "read-only will do");
-	ok(open_errno(O_RDWR | O_EXCL) == EINVAL, "O_EXCL is EINVAL");
+	tap_check(open_errno(O_RDWR) == 0, "root opens the device");
+	tap_check(open_errno(O_RDONLY) == 0, "read-only will do");
+	tap_check(open_errno(O_RDWR | O_EXCL) == EINVAL, "O_EXCL is EINVAL");
 	/* The node's mode keeps others out; the driver's own check is what is meant. */
 	if (chmod(MEMCTL_DEVICE_PATH, 0666))
-		bail_out("chmod: %s", strerror(errno));
-	ok(unprivileged_open_errno() == EACCES, "without CAP_SYS_ADMIN it is EACCES");
+		tap_bail_out("chmod: %s", strerror(errno));
+	tap_check(unprivileged_open_errno() == EACCES, "without CAP_SYS_ADMIN it is EACCES");
 	if (chmod(MEMCTL_DEVICE_PATH, 0600))
-		bail_out("chmod: %s", strerror(errno));
+		tap_bail_out("chmod: %s", strerror(errno));
 }
 
 static void test_commands(int fd)
@@ -64,33 +64,33 @@ static void test_commands(int fd)
 	struct memctl_buf buf = { .call = { .func_code = MEMCTL_INFO } };
 	void *read_only = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	ok(ioctl_errno(fd, MEMCTL_IOCTL_VMM, &buf) == 0, "the one command is served");
-	ok(ioctl_errno(fd, _IOWR(MEMCTL_IOCTL_TYPE, 1, struct memctl_buf), &buf) == EINVAL,
-	   "another number is EINVAL");
-	ok(ioctl_errno(fd, _IOWR(MEMCTL_IOCTL_TYPE, MEMCTL_IOCTL_NR, char[31]), &buf) == EINVAL,
-	   "another size is EINVAL");
-	ok(ioctl_errno(fd, _IOR(MEMCTL_IOCTL_TYPE, MEMCTL_IOCTL_NR, struct memctl_buf), &buf) ==
-	   EINVAL, "another direction is EINVAL");
-	ok(ioctl_errno(fd, 0, &buf) == EINVAL, "command 0 is EINVAL");
-	ok(ioctl_errno(fd, MEMCTL_IOCTL_VMM, NULL) == EFAULT, "a null pointer is EFAULT");
-	ok(ioctl_errno(fd, MEMCTL_IOCTL_VMM, (void *)-4096L) == EFAULT,
-	   "an address of the kernel is EFAULT");
-	ok(read_only != MAP_FAILED && ioctl_errno(fd, MEMCTL_IOCTL_VMM, read_only) == EFAULT,
-	   "an answer that can't be delivered is EFAULT");
+	tap_check(ioctl_errno(fd, MEMCTL_IOCTL_VMM, &buf) == 0, "the one command is served");
+	tap_check(ioctl_errno(fd, _IOWR(MEMCTL_IOCTL_TYPE, 1, struct memctl_buf), &buf) == EINVAL,
+		  "another number is EINVAL");
+	tap_check(ioctl_errno(fd, _IOWR(MEMCTL_IOCTL_TYPE, MEMCTL_IOCTL_NR, char[31]), &buf) == EINVAL,
+		  "another size is EINVAL");
+	tap_check(ioctl_errno(fd, _IOR(MEMCTL_IOCTL_TYPE, MEMCTL_IOCTL_NR, struct memctl_buf), &buf) ==
+		  EINVAL, "another direction is EINVAL");
+	tap_check(ioctl_errno(fd, 0, &buf) == EINVAL, "command 0 is EINVAL");
+	tap_check(ioctl_errno(fd, MEMCTL_IOCTL_VMM, NULL) == EFAULT, "a null pointer is EFAULT");
+	tap_check(ioctl_errno(fd, MEMCTL_IOCTL_VMM, (void *)-4096L) == EFAULT,
+		  "an address of the kernel is EFAULT");
+	tap_check(read_only != MAP_FAILED && ioctl_errno(fd, MEMCTL_IOCTL_VMM, read_only) == EFAULT,
+		  "an answer that can't be delivered is EFAULT");
 }
 
 static void test_info(int fd)
 {
 	struct memctl_buf plain, odd;
 
-	ok(memctl_call(fd, MEMCTL_INFO, 0, 0, 0, &plain) == 0 && !plain.info.ret_errno &&
-	   !plain.info.ret_code, "INFO succeeds");
-	ok(plain.info.major_version == 1 && plain.info.minor_version == 0, "version is 1.0");
-	ok(plain.info.page_size >= 4096 && !(plain.info.page_size & (plain.info.page_size - 1)),
-	   "page size %llu is a power of two", (unsigned long long)plain.info.page_size);
-	ok(plain.info.big_endian == 0, "the host is little-endian");
-	ok(memctl_call(fd, MEMCTL_INFO, 1, ~0ULL, ~0ULL, &odd) == 0 &&
-	   !memcmp(&plain, &odd, sizeof(plain)), "INFO ignores the other fields");
+	tap_check(memctl_call(fd, MEMCTL_INFO, 0, 0, 0, &plain) == 0 && !plain.info.ret_errno &&
+		  !plain.info.ret_code, "INFO succeeds");
+	tap_check(plain.info.major_version == 1 && plain.info.minor_version == 0, "version is 1.0");
+	tap_check(plain.info.page_size >= 4096 && !(plain.info.page_size & (plain.info.page_size - 1)),
+		  "page size %llu is a power of two", (unsigned long long)plain.info.page_size);
+	tap_check(plain.info.big_endian == 0, "the host is little-endian");
+	tap_check(memctl_call(fd, MEMCTL_INFO, 1, ~0ULL, ~0ULL, &odd) == 0 &&
+		  !memcmp(&plain, &odd, sizeof(plain)), "INFO ignores the other fields");
 	unit = plain.info.page_size;
 }
 
@@ -101,9 +101,9 @@ static void test_answer(int fd, uint64_t func_code, uint64_t addr, uint64_t leng
 	struct memctl_buf answer;
 	int ret = memctl_call(fd, func_code, addr, length, arg, &answer);
 
-	ok(!ret && answer.ret.ret_errno == expected,
-	   "code %llu %s: expected %u, got %u (ioctl %d)", (unsigned long long)func_code, what,
-	   expected, answer.ret.ret_errno, ret);
+	tap_check(!ret && answer.ret.ret_errno == expected,
+		  "code %llu %s: expected %u, got %u (ioctl %d)", (unsigned long long)func_code, what,
+		  expected, answer.ret.ret_errno, ret);
 }
 
 static void test_answers(int fd)
@@ -135,9 +135,9 @@ int main(void)
 	test_open();
 	fd = memctl_open();
 	if (fd < 0)
-		bail_out("%s: %s", MEMCTL_DEVICE_PATH, strerror(-fd));
+		tap_bail_out("%s: %s", MEMCTL_DEVICE_PATH, strerror(-fd));
 	test_commands(fd);
 	test_info(fd);
 	test_answers(fd);
-	return tap_done();
+	return tap_finish() ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -79,12 +79,12 @@ static void start_worker(struct worker *worker, unsigned int cpus)
 
 	error = pthread_create(&worker->thread, NULL, work, worker);
 	if (error)
-		bail_out("pthread_create: %s", strerror(error));
+		tap_bail_out("pthread_create: %s", strerror(error));
 	CPU_ZERO(&set);
 	CPU_SET(worker->index % cpus, &set);
 	error = pthread_setaffinity_np(worker->thread, sizeof(set), &set);
 	if (error)
-		bail_out("pthread_setaffinity_np: %s", strerror(error));
+		tap_bail_out("pthread_setaffinity_np: %s", strerror(error));
 }
 
 static bool set_online(const char *path, bool online)
@@ -131,7 +131,7 @@ static void pass_time(unsigned int seconds, int hotplug)
 		online = set_online(path, true);
 		cycles++;
 	}
-	ok(online && cycles, "CPU %d went offline and came back %u times", hotplug, cycles);
+	tap_check(online && cycles, "CPU %d went offline and came back %u times", hotplug, cycles);
 }
 
 static void stress(struct worker *workers, unsigned int count, unsigned int seconds, int hotplug)
@@ -145,7 +145,7 @@ static void stress(struct worker *workers, unsigned int count, unsigned int seco
 		workers[i].index = i;
 		workers[i].phys = physical_address(memory + i * unit, unit);
 		if (!workers[i].phys)
-			bail_out("no contiguous memory of a host page's size");
+			tap_bail_out("no contiguous memory of a host page's size");
 	}
 	for (i = 0; i < count; i++)
 		start_worker(&workers[i], cpus);
@@ -158,9 +158,9 @@ static void stress(struct worker *workers, unsigned int count, unsigned int seco
 		if (workers[i].requests < least)
 			least = workers[i].requests;
 	}
-	ok(!wrong, "%llu of %llu answers wrong, %u threads on %u CPUs",
-	   (unsigned long long)wrong, (unsigned long long)requests, count, cpus);
-	ok(least > 0, "every thread made requests, at least %llu", (unsigned long long)least);
+	tap_check(!wrong, "%llu of %llu answers wrong, %u threads on %u CPUs",
+		  (unsigned long long)wrong, (unsigned long long)requests, count, cpus);
+	tap_check(least > 0, "every thread made requests, at least %llu", (unsigned long long)least);
 }
 
 int main(int argc, char **argv)
@@ -191,15 +191,15 @@ int main(int argc, char **argv)
 			unit = number_argument(optarg);
 			break;
 		default:
-			bail_out("unknown option");
+			tap_bail_out("unknown option");
 		}
 	}
 	if (!threads || threads > MAX_THREADS)
-		bail_out("1 to %u threads", MAX_THREADS);
+		tap_bail_out("1 to %u threads", MAX_THREADS);
 
 	device = open_device(&page_size);
 	if (!unit)
 		unit = page_size;
 	stress(workers, (unsigned int)threads, (unsigned int)seconds, hotplug);
-	return tap_done();
+	return tap_finish() ? EXIT_SUCCESS : EXIT_FAILURE;
 }

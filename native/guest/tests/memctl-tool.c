@@ -4,6 +4,7 @@
  *
  *   memctl-tool COMMAND     COMMAND is the path of memctl
  */
+#include <stdarg.h>
 #include <sys/wait.h>
 
 #include "memory.h"
@@ -31,7 +32,7 @@ static int run(const char *format, ...)
 
 	pipe = popen(command, "r");
 	if (!pipe)
-		bail_out("popen: %s", strerror(errno));
+		tap_bail_out("popen: %s", strerror(errno));
 	length = fread(output, 1, sizeof(output) - 1, pipe);
 	output[length] = '\0';
 	status = pclose(pipe);
@@ -59,9 +60,9 @@ static uint64_t json_number(const char *key)
 
 static void test_info(void)
 {
-	ok(run("info") == 0 && says("protocol version   1.0"), "info as text");
-	ok(run("info --json") == 0 && json_number("major_version") == 1 &&
-	   json_number("page_size") >= 4096, "info as JSON");
+	tap_check(run("info") == 0 && says("protocol version   1.0"), "info as text");
+	tap_check(run("info --json") == 0 && json_number("major_version") == 1 &&
+		  json_number("page_size") >= 4096, "info as JSON");
 }
 
 static void test_usage(void)
@@ -76,21 +77,21 @@ static void test_usage(void)
 	};
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-		ok(run("%s", wrong[i]) == 2 && says("usage:"), "usage: \"%s\"", wrong[i]);
+		tap_check(run("%s", wrong[i]) == 2 && says("usage:"), "usage: \"%s\"", wrong[i]);
 }
 
 static void test_errors(void)
 {
-	ok(run("lock --range 0x8000000000000+4K") == 1 && says("Invalid argument") &&
-	   says("0x8000000000000+0x1000"), "a range outside RAM is refused");
-	ok(run("lock --range 0x1001+4K") == 1 && says("Invalid argument"),
-	   "an unaligned range is refused");
-	ok(run("lock --json --range 0x1001+4K") == 1 && json_number("errno") == EINVAL &&
-	   json_number("addr") == 0x1001 && json_number("requests") == 0, "and in JSON");
-	ok(run("free --pid %d --range 1+4K", (int)getpid()) == 1 && says("Invalid argument"),
-	   "an unaligned range of a process is refused");
-	ok(run("free --pid 2147483647 --range 0+4K") == 1 && says("No such file"),
-	   "a process that does not exist is named");
+	tap_check(run("lock --range 0x8000000000000+4K") == 1 && says("Invalid argument") &&
+		  says("0x8000000000000+0x1000"), "a range outside RAM is refused");
+	tap_check(run("lock --range 0x1001+4K") == 1 && says("Invalid argument"),
+		  "an unaligned range is refused");
+	tap_check(run("lock --json --range 0x1001+4K") == 1 && json_number("errno") == EINVAL &&
+		  json_number("addr") == 0x1001 && json_number("requests") == 0, "and in JSON");
+	tap_check(run("free --pid %d --range 1+4K", (int)getpid()) == 1 && says("Invalid argument"),
+		  "an unaligned range of a process is refused");
+	tap_check(run("free --pid 2147483647 --range 0+4K") == 1 && says("No such file"),
+		  "a process that does not exist is named");
 }
 
 /* Discards half of what we have by address; what others see stays. */
@@ -103,7 +104,7 @@ static void test_process(void)
 	int pid = (int)getpid(), status;
 
 	if (shared == MAP_FAILED)
-		bail_out("mmap: %s", strerror(errno));
+		tap_bail_out("mmap: %s", strerror(errno));
 	pattern_fill(memory, 2 * HUGE_PAGE, 1);
 	pattern_fill(shared, HUGE_PAGE, 2);
 
@@ -112,46 +113,46 @@ static void test_process(void)
 	if (status)
 		status = run("free --json --pid %d --range %#llx+2M", pid,
 			     (unsigned long long)half);
-	ok(!status && json_number("bytes") == HUGE_PAGE, "2 MiB of a process are freed: %s",
-	   output);
-	ok(json_number("requests") <= HUGE_PAGE / 4096 && json_number("moved_bytes") == 0,
-	   "in %llu requests", (unsigned long long)json_number("requests"));
-	ok(all_zero(memory, HUGE_PAGE, 2 * HUGE_PAGE), "and read as zero");
-	ok(pattern_intact(memory, 0, HUGE_PAGE, 1), "the 2 MiB before them are intact");
+	tap_check(!status && json_number("bytes") == HUGE_PAGE, "2 MiB of a process are freed: %s",
+		  output);
+	tap_check(json_number("requests") <= HUGE_PAGE / 4096 && json_number("moved_bytes") == 0,
+		  "in %llu requests", (unsigned long long)json_number("requests"));
+	tap_check(all_zero(memory, HUGE_PAGE, 2 * HUGE_PAGE), "and read as zero");
+	tap_check(pattern_intact(memory, 0, HUGE_PAGE, 1), "the 2 MiB before them are intact");
 
 	status = run("free --json --pid %d --range %#llx+2M", pid,
 		     (unsigned long long)(uintptr_t)shared);
-	ok(!status && json_number("bytes") == 0 && json_number("shared_bytes") == HUGE_PAGE &&
-	   pattern_intact(shared, 0, HUGE_PAGE, 2), "shared memory is passed over");
+	tap_check(!status && json_number("bytes") == 0 && json_number("shared_bytes") == HUGE_PAGE &&
+		  pattern_intact(shared, 0, HUGE_PAGE, 2), "shared memory is passed over");
 
 	munmap(shared, HUGE_PAGE);
 	status = run("free --json --pid %d --range %#llx+2M", pid,
 		     (unsigned long long)(uintptr_t)shared);
-	ok(!status && json_number("bytes") == 0 && json_number("absent_bytes") == HUGE_PAGE,
-	   "addresses without memory are passed over");
+	tap_check(!status && json_number("bytes") == 0 && json_number("absent_bytes") == HUGE_PAGE,
+		  "addresses without memory are passed over");
 
 	status = run("lock --json --chunk 64K --pid %d --range %#llx+1M", pid,
 		     (unsigned long long)half);
-	ok((!status && json_number("requests") >= 16) || json_number("errno") == ENOMEM,
-	   "chunks: %s", output);
-	ok(run("unlock --pid %d --range %#llx+1M", pid, (unsigned long long)half) == 0, "unlock");
-	ok(run("protect r --pid %d --range %#llx+4K", pid, (unsigned long long)half) == 0 ||
-	   says("Invalid argument"), "protect r");
-	ok(run("protect rw --pid %d --range %#llx+4K", pid, (unsigned long long)half) == 0 ||
-	   says("Invalid argument"), "protect rw");
-	ok(run("nodump --progress --pid %d --range %#llx+2M", pid,
-	       (unsigned long long)half) == 0, "nodump, with progress");
+	tap_check((!status && json_number("requests") >= 16) || json_number("errno") == ENOMEM,
+		  "chunks: %s", output);
+	tap_check(run("unlock --pid %d --range %#llx+1M", pid, (unsigned long long)half) == 0, "unlock");
+	tap_check(run("protect r --pid %d --range %#llx+4K", pid, (unsigned long long)half) == 0 ||
+		  says("Invalid argument"), "protect r");
+	tap_check(run("protect rw --pid %d --range %#llx+4K", pid, (unsigned long long)half) == 0 ||
+		  says("Invalid argument"), "protect rw");
+	tap_check(run("nodump --progress --pid %d --range %#llx+2M", pid,
+		      (unsigned long long)half) == 0, "nodump, with progress");
 }
 
 int main(int argc, char **argv)
 {
 	if (argc != 2)
-		bail_out("usage: memctl-tool COMMAND");
+		tap_bail_out("usage: memctl-tool COMMAND");
 	tool = argv[1];
 
 	test_info();
 	test_usage();
 	test_errors();
 	test_process();
-	return tap_done();
+	return tap_finish() ? EXIT_SUCCESS : EXIT_FAILURE;
 }

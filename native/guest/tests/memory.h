@@ -4,6 +4,8 @@
 #define MEMCTL_TEST_MEMORY_H
 
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 
 #include "memctl_guest.h"
@@ -23,14 +25,14 @@ static void *map_memory(size_t bytes)
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (map == MAP_FAILED)
-		bail_out("mmap of %zu bytes: %s", bytes, strerror(errno));
+		tap_bail_out("mmap of %zu bytes: %s", bytes, strerror(errno));
 	start = ((uintptr_t)map + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
 	map = (void *)start;
 	if (madvise(map, bytes, MADV_HUGEPAGE) && errno != EINVAL)
-		bail_out("MADV_HUGEPAGE: %s", strerror(errno));
+		tap_bail_out("MADV_HUGEPAGE: %s", strerror(errno));
 	memset(map, 1, bytes);
 	if (mlock(map, bytes))
-		bail_out("mlock of %zu bytes: %s", bytes, strerror(errno));
+		tap_bail_out("mlock of %zu bytes: %s", bytes, strerror(errno));
 	return map;
 }
 
@@ -45,11 +47,11 @@ static uint64_t physical_address(const void *memory, size_t bytes)
 
 	ret = memctl_walk_start(&walk, 0, start, start + bytes, MEMCTL_WALK_SHARED, bytes);
 	if (ret)
-		bail_out("pagemap: %s", strerror(-ret));
+		tap_bail_out("pagemap: %s", strerror(-ret));
 	ret = memctl_walk_next(&walk, &run);
 	memctl_walk_end(&walk);
 	if (ret < 0)
-		bail_out("pagemap: %s", strerror(-ret));
+		tap_bail_out("pagemap: %s", strerror(-ret));
 	return ret && run.length == bytes ? run.phys : 0;
 }
 
@@ -101,10 +103,10 @@ static int open_device(uint64_t *page_size)
 	int fd = memctl_open(), ret;
 
 	if (fd < 0)
-		bail_out("%s: %s", MEMCTL_DEVICE_PATH, strerror(-fd));
+		tap_bail_out("%s: %s", MEMCTL_DEVICE_PATH, strerror(-fd));
 	ret = memctl_info(fd, &info);
 	if (ret)
-		bail_out("INFO: %s", strerror(-ret));
+		tap_bail_out("INFO: %s", strerror(-ret));
 	*page_size = info.page_size;
 	return fd;
 }
@@ -117,7 +119,7 @@ static uint64_t number_argument(const char *text)
 	uint64_t value = strtoull(text, &end, 0);
 
 	if (*end || end == text)
-		bail_out("not a number: %s", text);
+		tap_bail_out("not a number: %s", text);
 	return value;
 }
 

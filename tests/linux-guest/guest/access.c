@@ -76,19 +76,19 @@ static void test_compat(int fd)
 				      MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 
 	if (low == MAP_FAILED)
-		fail("no memory below 4 GiB");
+		tap_bail_out("no memory below 4 GiB");
 	low->call.func_code = MEMCTL_INFO;
-	check(!ioctl_of_32_bits(fd, MEMCTL_IOCTL_VMM, low) && !low->info.ret_errno &&
-	      low->info.page_size == PAGE && low->info.major_version == 1,
-	      "a 32-bit caller gets INFO");
+	tap_check(!ioctl_of_32_bits(fd, MEMCTL_IOCTL_VMM, low) && !low->info.ret_errno &&
+		  low->info.page_size == PAGE && low->info.major_version == 1,
+		  "a 32-bit caller gets INFO");
 	low->call.func_code = MEMCTL_DONTNEED;
 	low->call.addr = 1ULL << 63;
 	low->call.length = PAGE;
-	check(!ioctl_of_32_bits(fd, MEMCTL_IOCTL_VMM, low) &&
-	      low->ret.ret_errno == EINVAL,
-	      "a 32-bit caller's 64-bit address arrives whole");
-	check(ioctl_of_32_bits(fd, MEMCTL_IOCTL_VMM, NULL) == -EFAULT,
-	      "a 32-bit caller's bad pointer is EFAULT");
+	tap_check(!ioctl_of_32_bits(fd, MEMCTL_IOCTL_VMM, low) &&
+		  low->ret.ret_errno == EINVAL,
+		  "a 32-bit caller's 64-bit address arrives whole");
+	tap_check(ioctl_of_32_bits(fd, MEMCTL_IOCTL_VMM, NULL) == -EFAULT,
+		  "a 32-bit caller's bad pointer is EFAULT");
 	munmap(low, PAGE);
 }
 
@@ -100,13 +100,13 @@ static void test_pointers(int fd)
 	struct memctl_buf *at_end = (struct memctl_buf *)(page + PAGE - 16);
 
 	munmap(page + PAGE, PAGE);
-	check(ioctl_error(fd, MEMCTL_IOCTL_VMM, NULL) == EFAULT, "a null buffer is EFAULT");
-	check(ioctl_error(fd, MEMCTL_IOCTL_VMM, (void *)-PAGE) == EFAULT,
-	      "a buffer in the kernel is EFAULT");
-	check(ioctl_error(fd, MEMCTL_IOCTL_VMM, at_end) == EFAULT,
-	      "a buffer that runs off its page is EFAULT");
-	check(ioctl_error(fd, MEMCTL_IOCTL_VMM, read_only) == EFAULT,
-	      "a buffer that can't take the answer is EFAULT");
+	tap_check(ioctl_error(fd, MEMCTL_IOCTL_VMM, NULL) == EFAULT, "a null buffer is EFAULT");
+	tap_check(ioctl_error(fd, MEMCTL_IOCTL_VMM, (void *)-PAGE) == EFAULT,
+		  "a buffer in the kernel is EFAULT");
+	tap_check(ioctl_error(fd, MEMCTL_IOCTL_VMM, at_end) == EFAULT,
+		  "a buffer that runs off its page is EFAULT");
+	tap_check(ioctl_error(fd, MEMCTL_IOCTL_VMM, read_only) == EFAULT,
+		  "a buffer that can't take the answer is EFAULT");
 	munmap(page, PAGE);
 	munmap(read_only, PAGE);
 }
@@ -117,25 +117,25 @@ int test_access(void)
 	struct stat device;
 	int fd = open_device(0);
 
-	if (!check(fd >= 0 && !fstat(fd, &device) && S_ISCHR(device.st_mode),
-		   "root opens the device"))
+	if (!tap_check(fd >= 0 && !fstat(fd, &device) && S_ISCHR(device.st_mode),
+		       "root opens the device"))
 		return 1;
-	check(!(device.st_mode & 077), "its mode keeps others out (%o)", device.st_mode & 0777);
+	tap_check(!(device.st_mode & 077), "its mode keeps others out (%o)", device.st_mode & 0777);
 	/* Let everybody through the mode, to meet the driver's own check. */
 	if (fchmod(fd, 0666))
-		fail("no way to change the device's mode");
-	check(open_error_after(drop_to_nobody) == EACCES, "another user gets EACCES");
-	check(open_error_after(drop_sys_admin) == EACCES,
-	      "root without CAP_SYS_ADMIN gets EACCES");
+		tap_bail_out("no way to change the device's mode");
+	tap_check(open_error_after(drop_to_nobody) == EACCES, "another user gets EACCES");
+	tap_check(open_error_after(drop_sys_admin) == EACCES,
+		  "root without CAP_SYS_ADMIN gets EACCES");
 	if (fchmod(fd, device.st_mode & 0777))
-		fail("no way to change the device's mode back");
-	check(open_device(O_EXCL) == -EINVAL, "O_EXCL is EINVAL");
-	check(ioctl_error(fd, _IOWR(0xDA, 0x01, struct memctl_buf), &buf) == EINVAL &&
-	      ioctl_error(fd, _IOWR(0xDA, 0x00, int), &buf) == EINVAL &&
-	      ioctl_error(fd, _IO(0xDA, 0x00), &buf) == EINVAL,
-	      "any other ioctl is EINVAL");
-	check(!ioctl_error(fd, MEMCTL_IOCTL_VMM, &buf) && buf.info.major_version == 1,
-	      "the right one works after all that");
+		tap_bail_out("no way to change the device's mode back");
+	tap_check(open_device(O_EXCL) == -EINVAL, "O_EXCL is EINVAL");
+	tap_check(ioctl_error(fd, _IOWR(0xDA, 0x01, struct memctl_buf), &buf) == EINVAL &&
+		  ioctl_error(fd, _IOWR(0xDA, 0x00, int), &buf) == EINVAL &&
+		  ioctl_error(fd, _IO(0xDA, 0x00), &buf) == EINVAL,
+		  "any other ioctl is EINVAL");
+	tap_check(!ioctl_error(fd, MEMCTL_IOCTL_VMM, &buf) && buf.info.major_version == 1,
+		  "the right one works after all that");
 	test_pointers(fd);
 	test_compat(fd);
 	close(fd);

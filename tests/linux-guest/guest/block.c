@@ -23,7 +23,7 @@ uint64_t guest_physical(const void *va)
 		pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	if (pread(pagemap, &entry, sizeof(entry), (uintptr_t)va / PAGE * 8) != 8 ||
 	    !(entry & PAGEMAP_PRESENT))
-		fail("no guest-physical address for %p", va);
+		tap_bail_out("no guest-physical address for %p", va);
 	return (entry & PAGEMAP_PFN) * PAGE + (uintptr_t)va % PAGE;
 }
 
@@ -40,18 +40,18 @@ struct block huge_block(void)
 	size_t offset;
 
 	if (map == MAP_FAILED)
-		fail("no address space for a huge page");
+		tap_bail_out("no address space for a huge page");
 	va = (unsigned char *)(((uintptr_t)map + HUGE_PAGE - 1) & -HUGE_PAGE);
 	if (va > map)
 		munmap(map, va - map);
 	munmap(va + HUGE_PAGE, map + HUGE_PAGE - va);
 	if (madvise(va, HUGE_PAGE, MADV_HUGEPAGE) || mlock(va, HUGE_PAGE))
-		fail("no huge page");
+		tap_bail_out("no huge page");
 	block.va = va;
 	block.gpa = guest_physical(va);
 	for (offset = 0; offset < HUGE_PAGE; offset += PAGE)
 		if (guest_physical(va + offset) != block.gpa + offset)
-			fail("the huge page is made of small ones");
+			tap_bail_out("the huge page is made of small ones");
 	return block;
 }
 
@@ -83,7 +83,7 @@ struct row huge_row(int count)
 		length = adjoins ? length + 1 : 1;
 	}
 	if (length < count)
-		fail("no %d huge pages in a row", count);
+		tap_bail_out("no %d huge pages in a row", count);
 	row.pages = calloc(count, sizeof(*row.pages));
 	memcpy(row.pages, pool + first, count * sizeof(*pool));
 	row.gpa = row.pages[0].gpa;

@@ -89,38 +89,38 @@ static void test_code(int fd, const struct row *row, int page, unsigned int code
 	error = request(fd, code, gpa, host_unit, code, &buf);
 	host_view(&after, row->gpa, row->length);
 
-	check(right_error(code, effect.error, error) && !buf.ret.ret_code,
-	      "%s answers %d (ret_errno %d, ret_code %u)", code_name(code),
-	      effect.error, error, buf.ret.ret_code);
+	tap_check(right_error(code, effect.error, error) && !buf.ret.ret_code,
+		  "%s answers %d (ret_errno %d, ret_code %u)", code_name(code),
+		  effect.error, error, buf.ret.ret_code);
 	if (effect.state == SAME ||
 	    (code == MEMCTL_PAGEOUT && after.state[page] == before.state[page]))
 		effect.state = before.state[page];
 	attributes_after(code, before.attributes[page], attributes);
 	other = other_change(&before, &after, page, 1);
-	check(after.state[page] == effect.state &&
-	      !strcmp(after.attributes[page], attributes) && other < 0,
-	      "%s leaves the named host page '%c' %s, and no other changes ('%c' %s, %d)",
-	      code_name(code), effect.state, attributes, after.state[page],
-	      after.attributes[page], other);
+	tap_check(after.state[page] == effect.state &&
+		  !strcmp(after.attributes[page], attributes) && other < 0,
+		  "%s leaves the named host page '%c' %s, and no other changes ('%c' %s, %d)",
+		  code_name(code), effect.state, attributes, after.state[page],
+		  after.attributes[page], other);
 	if (!accessible || strncmp(attributes, "rw-", 3))
 		return;
-	check(row_content(row, offset, host_unit, code) & effect.content &&
-	      row_content(row, 0, offset, code) == INTACT &&
-	      row_content(row, offset + host_unit, row->length - offset - host_unit,
-			  code) == INTACT,
-	      "%s leaves all contents as they must be", code_name(code));
+	tap_check(row_content(row, offset, host_unit, code) & effect.content &&
+		  row_content(row, 0, offset, code) == INTACT &&
+		  row_content(row, offset + host_unit, row->length - offset - host_unit,
+			      code) == INTACT,
+		  "%s leaves all contents as they must be", code_name(code));
 }
 
 static void test_info(int fd)
 {
 	struct memctl_buf buf;
 
-	check(!request(fd, MEMCTL_INFO, 0, 0, 0, &buf), "INFO answers");
-	check(!buf.info.ret_code && !buf.info.big_endian &&
-	      buf.info.major_version == 1 && buf.info.minor_version == 0 &&
-	      buf.info.page_size == PAGE,
-	      "INFO tells version 1.0, little-endian, pages of 4096 (%u.%u, %lu)",
-	      buf.info.major_version, buf.info.minor_version, buf.info.page_size);
+	tap_check(!request(fd, MEMCTL_INFO, 0, 0, 0, &buf), "INFO answers");
+	tap_check(!buf.info.ret_code && !buf.info.big_endian &&
+		  buf.info.major_version == 1 && buf.info.minor_version == 0 &&
+		  buf.info.page_size == PAGE,
+		  "INFO tells version 1.0, little-endian, pages of 4096 (%u.%u, %lu)",
+		  buf.info.major_version, buf.info.minor_version, buf.info.page_size);
 }
 
 static void test_name(int fd, uint64_t gpa)
@@ -131,13 +131,13 @@ static void test_name(int fd, uint64_t gpa)
 	int error;
 
 	error = request(fd, MEMCTL_SET_VMA_ANON_NAME, gpa, host_unit, 42, NULL);
-	check(error == host_name_error, "SET_VMA_ANON_NAME 42 answers as the host kernel does, %d (%d)",
-	      host_name_error, error);
+	tap_check(error == host_name_error, "SET_VMA_ANON_NAME 42 answers as the host kernel does, %d (%d)",
+		  host_name_error, error);
 	name = ask_host("name %lx", gpa);
-	check(!strcmp(name, shown), "the host shows the name %s (%s)", shown, name);
+	tap_check(!strcmp(name, shown), "the host shows the name %s (%s)", shown, name);
 	request(fd, MEMCTL_SET_VMA_ANON_NAME, gpa, host_unit, 0, NULL);
 	name = ask_host("name %lx", gpa);
-	check(!strcmp(name, "-"), "and none after name 0 (%s)", name);
+	tap_check(!strcmp(name, "-"), "and none after name 0 (%s)", name);
 }
 
 int test_codes(void)
@@ -154,15 +154,15 @@ int test_codes(void)
 	size_t i;
 
 	meet_host();
-	if (!check(fd >= 0, "root opens the device (%d)", fd))
+	if (!tap_check(fd >= 0, "root opens the device (%d)", fd))
 		return 1;
 	row = huge_row(host_unit == PAGE ? 1 : 3);
 	page = host_unit == PAGE ? 100 : 1;
 	test_info(fd);
 	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++)
 		test_code(fd, &row, page, order[i]);
-	check(row_content(&row, 0, row.length, MEMCTL_DONTDUMP) == INTACT,
-	      "all contents are intact after the last code");
+	tap_check(row_content(&row, 0, row.length, MEMCTL_DONTDUMP) == INTACT,
+		  "all contents are intact after the last code");
 	test_name(fd, row.gpa);
 	free_row(&row);
 	return 0;
@@ -203,17 +203,17 @@ int test_errors(void)
 		for (code = MEMCTL_DONTNEED; code < MEMCTL_FUNC_CODES; code++)
 			wrong += request(fd, code, ranges[i].gpa, ranges[i].length,
 					 0, NULL) != ranges[i].error;
-		check(!wrong, "every code answers %d to %s (%u did not)",
-		      ranges[i].error, ranges[i].what, wrong);
+		tap_check(!wrong, "every code answers %d to %s (%u did not)",
+			  ranges[i].error, ranges[i].what, wrong);
 	}
-	check(request(fd, MEMCTL_FUNC_CODES, row.gpa, PAGE, 0, NULL) == EOPNOTSUPP &&
-	      request(fd, ~0ULL, row.gpa, PAGE, 0, NULL) == EOPNOTSUPP &&
-	      request(fd, 1ULL << 32 | MEMCTL_DONTNEED, row.gpa, PAGE, 0, NULL) == EOPNOTSUPP,
-	      "unknown codes answer EOPNOTSUPP");
+	tap_check(request(fd, MEMCTL_FUNC_CODES, row.gpa, PAGE, 0, NULL) == EOPNOTSUPP &&
+		  request(fd, ~0ULL, row.gpa, PAGE, 0, NULL) == EOPNOTSUPP &&
+		  request(fd, 1ULL << 32 | MEMCTL_DONTNEED, row.gpa, PAGE, 0, NULL) == EOPNOTSUPP,
+		  "unknown codes answer EOPNOTSUPP");
 	host_view(&after, row.gpa, row.length);
-	check(other_change(&before, &after, 0, 0) < 0 &&
-	      row_content(&row, 0, row.length, 77) == INTACT,
-	      "no refused request changed anything on the host or in the guest");
+	tap_check(other_change(&before, &after, 0, 0) < 0 &&
+		  row_content(&row, 0, row.length, 77) == INTACT,
+		  "no refused request changed anything on the host or in the guest");
 	free_row(&row);
 	return 0;
 }

@@ -58,19 +58,19 @@ static void test_split(void)
 	uint64_t gpa = 0;
 	int page, gone = 0, kept = 0;
 
-	check(load("memctl_split"), "memctl_split loads");
-	if (!check(sscanf(logged("memctl_split: freed"), "memctl_split: freed 1 MiB at %lx", &gpa) == 1,
-		   "memctl_split frees half of its huge page"))
+	tap_check(load("memctl_split"), "memctl_split loads");
+	if (!tap_check(sscanf(logged("memctl_split: freed"), "memctl_split: freed 1 MiB at %lx", &gpa) == 1,
+		       "memctl_split frees half of its huge page"))
 		return;
 	host_view(&view, gpa - HUGE_PAGE / 2, HUGE_PAGE);
 	for (page = 0; page < view.pages / 2; page++) {
 		kept += view.state[page] == 'p';
 		gone += view.state[view.pages / 2 + page] == '.';
 	}
-	check(gone == view.pages / 2 && kept == view.pages / 2,
-	      "the host shows that half gone and the other kept (%d, %d pages)", gone, kept);
-	check(unload("memctl_split") && *logged("memctl_split: still intact"),
-	      "memctl_split finds the other half intact when it goes");
+	tap_check(gone == view.pages / 2 && kept == view.pages / 2,
+		  "the host shows that half gone and the other kept (%d, %d pages)", gone, kept);
+	tap_check(unload("memctl_split") && *logged("memctl_split: still intact"),
+		  "memctl_split finds the other half intact when it goes");
 }
 
 static void test_guard(void)
@@ -78,20 +78,20 @@ static void test_guard(void)
 	static struct view closed, opened;
 	uint64_t gpa = 0;
 
-	check(load("memctl_guard"), "memctl_guard loads");
-	if (!check(sscanf(logged("memctl_guard: 4096"), "memctl_guard: 4096 bytes closed at %lx", &gpa) == 1,
-		   "memctl_guard closes a page in its huge page"))
+	tap_check(load("memctl_guard"), "memctl_guard loads");
+	if (!tap_check(sscanf(logged("memctl_guard: 4096"), "memctl_guard: 4096 bytes closed at %lx", &gpa) == 1,
+		       "memctl_guard closes a page in its huge page"))
 		return;
 	host_view(&closed, gpa - HUGE_PAGE / 2, HUGE_PAGE);
-	check(unload("memctl_guard") && *logged("memctl_guard: opened, all intact"),
-	      "memctl_guard opens it and finds all intact");
+	tap_check(unload("memctl_guard") && *logged("memctl_guard: opened, all intact"),
+		  "memctl_guard opens it and finds all intact");
 	host_view(&opened, gpa - HUGE_PAGE / 2, HUGE_PAGE);
-	check(!strncmp(closed.attributes[SMALL_PER_HUGE / 2], "---", 3) &&
-	      !strncmp(opened.attributes[SMALL_PER_HUGE / 2], "rw-", 3),
-	      "the host shows the page closed, then open (%s, %s)",
-	      closed.attributes[SMALL_PER_HUGE / 2], opened.attributes[SMALL_PER_HUGE / 2]);
-	check(other_change(&closed, &opened, SMALL_PER_HUGE / 2, 1) < 0,
-	      "and no neighbour changed");
+	tap_check(!strncmp(closed.attributes[SMALL_PER_HUGE / 2], "---", 3) &&
+		  !strncmp(opened.attributes[SMALL_PER_HUGE / 2], "rw-", 3),
+		  "the host shows the page closed, then open (%s, %s)",
+		  closed.attributes[SMALL_PER_HUGE / 2], opened.attributes[SMALL_PER_HUGE / 2]);
+	tap_check(other_change(&closed, &opened, SMALL_PER_HUGE / 2, 1) < 0,
+		  "and no neighbour changed");
 }
 
 int test_examples(void)

@@ -180,7 +180,7 @@ static unsigned long lost_pages(struct fuzzer *fuzzer, int fd, uint64_t seed)
 
 	if (request(fd, MEMCTL_MPROTECT_RW, fuzzer->row.gpa, HUGE_PAGE, 0, NULL) ||
 	    request(fd, MEMCTL_MUNLOCK, fuzzer->row.gpa, HUGE_PAGE, 0, NULL))
-		fail("the fuzzed memory can't be given its access back");
+		tap_bail_out("the fuzzed memory can't be given its access back");
 	for (page = 0; page < SMALL_PER_HUGE; page++) {
 		enum content content = row_content(&fuzzer->row, page * PAGE, PAGE, seed);
 
@@ -208,7 +208,7 @@ int test_fuzz(unsigned long calls)
 	}
 	for (i = 0; i < count; i++)
 		if (pthread_create(&fuzzers[i].thread, NULL, fuzz, &fuzzers[i]))
-			fail("no thread %d", i);
+			tap_bail_out("no thread %d", i);
 	for (i = 0; i < count; i++) {
 		pthread_join(fuzzers[i].thread, NULL);
 		valid += fuzzers[i].valid;
@@ -216,13 +216,13 @@ int test_fuzz(unsigned long calls)
 		lost += lost_pages(&fuzzers[i], fd, i);
 		free_row(&fuzzers[i].row);
 	}
-	check(!wrong, "%lu fuzzed calls by %d threads: each wrong one was refused (%lu were not)",
-	      calls, count, wrong);
-	check(valid > calls / 16, "many of them were valid (%lu)", valid);
-	check(!lost, "no page lost its content unless it was discarded (%lu did)", lost);
-	check(row_content(&bystander, 0, HUGE_PAGE, 99) == INTACT,
-	      "memory that no request named is intact");
-	check(host_usage().resident > 0, "the VMM is alive after it");
+	tap_check(!wrong, "%lu fuzzed calls by %d threads: each wrong one was refused (%lu were not)",
+		  calls, count, wrong);
+	tap_check(valid > calls / 16, "many of them were valid (%lu)", valid);
+	tap_check(!lost, "no page lost its content unless it was discarded (%lu did)", lost);
+	tap_check(row_content(&bystander, 0, HUGE_PAGE, 99) == INTACT,
+		  "memory that no request named is intact");
+	tap_check(host_usage().resident > 0, "the VMM is alive after it");
 	free_row(&bystander);
 	return 0;
 }

@@ -30,7 +30,7 @@ void host_view(struct view *view, uint64_t gpa, size_t length)
 	if (view->pages != pages ||
 	    expand(ask_host("attributes %lx %lx %lx", gpa, length, host_unit),
 		   view->attributes) != pages)
-		fail("the host shows %d pages of %d", view->pages, pages);
+		tap_bail_out("the host shows %d pages of %d", view->pages, pages);
 }
 
 void attributes_after(unsigned int code, const char *before, char after[8])

@@ -19,12 +19,12 @@ static void check_freed(struct usage before, long kib)
 {
 	struct usage after = host_usage();
 
-	check(labs(before.allocated - after.allocated - kib) <= NOISE_KIB,
-	      "the host has %ld KiB more (allocated %ld, then %ld)", kib,
-	      before.allocated, after.allocated);
-	check(labs(before.resident - after.resident - kib) <= NOISE_KIB,
-	      "the VMM's RSS is down by %ld KiB (%ld, then %ld)", kib,
-	      before.resident, after.resident);
+	tap_check(labs(before.allocated - after.allocated - kib) <= NOISE_KIB,
+		  "the host has %ld KiB more (allocated %ld, then %ld)", kib,
+		  before.allocated, after.allocated);
+	tap_check(labs(before.resident - after.resident - kib) <= NOISE_KIB,
+		  "the VMM's RSS is down by %ld KiB (%ld, then %ld)", kib,
+		  before.resident, after.resident);
 }
 
 /*
@@ -40,15 +40,15 @@ static void free_half_of_host_page(int fd)
 	fill_row(&row, 5);
 	before = host_usage();
 	request(fd, discard_code(), row.gpa + half, half, 0, NULL);
-	check(row_content(&row, 0, half, 5) == INTACT,
-	      "%s of half a host huge page leaves the other half intact",
-	      code_name(discard_code()));
-	check(row_content(&row, half, half, 5) != OTHER, "and its own intact or zero");
+	tap_check(row_content(&row, 0, half, 5) == INTACT,
+		  "%s of half a host huge page leaves the other half intact",
+		  code_name(discard_code()));
+	tap_check(row_content(&row, half, half, 5) != OTHER, "and its own intact or zero");
 	check_freed(before, 0);
-	check(!request(fd, discard_code(), row.gpa, HUGE_PAGE, 0, NULL),
-	      "%s of the whole huge page answers 0", code_name(discard_code()));
+	tap_check(!request(fd, discard_code(), row.gpa, HUGE_PAGE, 0, NULL),
+		  "%s of the whole huge page answers 0", code_name(discard_code()));
 	check_freed(before, HUGE_PAGE / 1024);
-	check(row_content(&row, 0, HUGE_PAGE, 5) == ZERO, "it reads as zeros");
+	tap_check(row_content(&row, 0, HUGE_PAGE, 5) == ZERO, "it reads as zeros");
 	free_row(&row);
 }
 
@@ -63,22 +63,22 @@ static void free_half(int fd)
 	fill_row(&row, 5);
 	host_view(&before_view, row.gpa, row.length);
 	before = host_usage();
-	check(!request(fd, discard_code(), row.gpa + half, half, 0, NULL),
-	      "%s of half a guest huge page answers 0", code_name(discard_code()));
+	tap_check(!request(fd, discard_code(), row.gpa + half, half, 0, NULL),
+		  "%s of half a guest huge page answers 0", code_name(discard_code()));
 	host_view(&view, row.gpa, row.length);
 	check_freed(before, half / 1024);
 	for (page = SMALL_PER_HUGE / 2; page < (int)SMALL_PER_HUGE; page++)
 		freed += view.state[page] == '.';
-	check(freed == SMALL_PER_HUGE / 2, "all %lu pages of it are gone from the host (%d)",
-	      SMALL_PER_HUGE / 2, freed);
-	check(other_change(&before_view, &view, SMALL_PER_HUGE / 2, SMALL_PER_HUGE / 2) < 0,
-	      "the other half's host pages did not change");
-	check(row_content(&row, 0, half, 5) == INTACT, "the other half is intact");
-	check(row_content(&row, half, half, 5) == ZERO, "the freed half reads as zeros");
-	check(guest_physical(row.pages[0].va + half) == row.gpa + half,
-	      "the guest still has it as one huge page");
+	tap_check(freed == SMALL_PER_HUGE / 2, "all %lu pages of it are gone from the host (%d)",
+		  SMALL_PER_HUGE / 2, freed);
+	tap_check(other_change(&before_view, &view, SMALL_PER_HUGE / 2, SMALL_PER_HUGE / 2) < 0,
+		  "the other half's host pages did not change");
+	tap_check(row_content(&row, 0, half, 5) == INTACT, "the other half is intact");
+	tap_check(row_content(&row, half, half, 5) == ZERO, "the freed half reads as zeros");
+	tap_check(guest_physical(row.pages[0].va + half) == row.gpa + half,
+		  "the guest still has it as one huge page");
 	fill_row(&row, 6);
-	check(row_content(&row, 0, row.length, 6) == INTACT, "and can fill it again");
+	tap_check(row_content(&row, 0, row.length, 6) == INTACT, "and can fill it again");
 	free_row(&row);
 }
 

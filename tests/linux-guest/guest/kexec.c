@@ -27,10 +27,12 @@ int test_kexec(const char *command_line)
 	bool loaded = !syscall(SYS_kexec_file_load, kernel, initramfs,
 			       strlen(command_line) + 1, command_line, 0UL);
 
-	if (!check(loaded, "the next kernel is loaded (%s)", loaded ? "0" : strerror(errno)))
+	if (!tap_check(loaded, "the next kernel is loaded (%s)", loaded ? "0" : strerror(errno)))
 		return 1;
+	/* Nobody is left to print it afterwards. */
+	tap_finish();
 	reboot(KEXEC_COMMAND);
-	fail("the next kernel does not start: %s", strerror(errno));
+	tap_bail_out("the next kernel does not start: %s", strerror(errno));
 }
 
 static void enable(const char *folder, const char *value)
@@ -41,7 +43,7 @@ static void enable(const char *folder, const char *value)
 	snprintf(path, sizeof(path), "%s/enable", folder);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, value, 1) != 1)
-		fail("no way to %s", path);
+		tap_bail_out("no way to %s", path);
 	close(fd);
 }
 
@@ -55,7 +57,7 @@ static volatile uint32_t *map_registers(const char *folder)
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	registers = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (registers == MAP_FAILED)
-		fail("no way to %s", path);
+		tap_bail_out("no way to %s", path);
 	close(fd);
 	return registers;
 }
@@ -78,14 +80,14 @@ static void ring_every_channel(volatile uint32_t *command)
 	unsigned long requests = all_requests(), ignored = host_counter("ignored_accesses");
 	unsigned int i;
 
-	check(requests > 0, "the old kernel made requests (%lu)", requests);
+	tap_check(requests > 0, "the old kernel made requests (%lu)", requests);
 	for (i = 0; i < CHANNELS; i++)
 		*command = MEMCTL_FIRST_CHANNEL + i;
 	requests = all_requests() - requests;
 	ignored = host_counter("ignored_accesses") - ignored;
-	check(!requests && ignored == CHANNELS,
-	      "no channel of the old kernel is answered into its memory (%lu of %d, %lu ignored)",
-	      requests, CHANNELS, ignored);
+	tap_check(!requests && ignored == CHANNELS,
+		  "no channel of the old kernel is answered into its memory (%lu of %d, %lu ignored)",
+		  requests, CHANNELS, ignored);
 }
 
 int test_disconnected(const char *folder)
@@ -97,9 +99,9 @@ int test_disconnected(const char *folder)
 	enable(folder, "1");
 	command = map_registers(folder) + MEMCTL_COMMAND / 4;
 	last = *command;
-	check(last == MEMCTL_ERROR, "the device's last answer was that to DISCONNECT (%#x)", last);
-	check(!host_counter("channels"), "it knows no buffer of the old kernel (%lu)",
-	      host_counter("channels"));
+	tap_check(last == MEMCTL_ERROR, "the device's last answer was that to DISCONNECT (%#x)", last);
+	tap_check(!host_counter("channels"), "it knows no buffer of the old kernel (%lu)",
+		  host_counter("channels"));
 	ring_every_channel(command);
 	enable(folder, "0");
 	return 0;

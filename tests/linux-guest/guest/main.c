@@ -2,7 +2,6 @@
 /* guest-test NAME [NUMBER|TEXT]: one of the in-guest tests, see test.h. */
 #include "test.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,9 +12,8 @@ static int done(void)
 	return 0;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv, const char *name)
 {
-	const char *name = argc > 1 ? argv[1] : "";
 	unsigned long number = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
 
 	if (!strcmp(name, "codes"))
@@ -24,6 +22,8 @@ int main(int argc, char **argv)
 		return test_errors();
 	if (!strcmp(name, "huge-page"))
 		return test_huge_page();
+	if (!strcmp(name, "gigantic"))
+		return test_gigantic();
 	if (!strcmp(name, "access"))
 		return test_access();
 	if (!strcmp(name, "tool"))
@@ -42,8 +42,17 @@ int main(int argc, char **argv)
 		return test_kexec(argv[2]);
 	if (!strcmp(name, "disconnected") && argc > 2)
 		return test_disconnected(argv[2]);
+	tap_bail_out("no test called '%s'", name);
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "";
+	int status;
+
 	if (!strcmp(name, "done"))
 		return done();
-	fprintf(stderr, "guest-test: no test called '%s'\n", name);
-	return 2;
+	status = run(argc, argv, name);
+	tap_finish();
+	return status;
 }

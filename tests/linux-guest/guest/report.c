@@ -55,7 +55,7 @@ static struct usage fill_and_free(unsigned long mib, uint64_t seed)
 	struct usage full;
 
 	if (map == MAP_FAILED || madvise(start, length, MADV_HUGEPAGE))
-		fail("no address space for %lu MiB", mib);
+		tap_bail_out("no address space for %lu MiB", mib);
 	for (offset = 0; offset < length; offset += HUGE_PAGE) {
 		struct block block = { (unsigned char *)start + offset, offset, HUGE_PAGE };
 
@@ -67,8 +67,8 @@ static struct usage fill_and_free(unsigned long mib, uint64_t seed)
 
 		wrong += block_content(&block, 0, HUGE_PAGE, seed) != INTACT;
 	}
-	check(!wrong, "%lu MiB hold what was written to them (%u MiB do not)", mib,
-	      wrong * 2);
+	tap_check(!wrong, "%lu MiB hold what was written to them (%u MiB do not)", mib,
+		  wrong * 2);
 	munmap(map, length + HUGE_PAGE);
 	return full;
 }
@@ -93,32 +93,32 @@ int test_report(unsigned long mib)
 	int seconds;
 
 	meet_host();
-	check(read_counter("enabled") == 0, "reporting is off by default");
+	tap_check(read_counter("enabled") == 0, "reporting is off by default");
 	idle = host_usage();
 	full = fill_and_free(mib, 1);
-	check(full.allocated >= idle.allocated + size - USED_BEFORE_KIB,
-	      "filling %lu MiB takes host memory (%ld to %ld KiB)", mib,
-	      idle.allocated, full.allocated);
+	tap_check(full.allocated >= idle.allocated + size - USED_BEFORE_KIB,
+		  "filling %lu MiB takes host memory (%ld to %ld KiB)", mib,
+		  idle.allocated, full.allocated);
 	now = host_usage();
-	check(now.allocated >= full.allocated - TOLERANCE_KIB,
-	      "freed memory stays with the guest while reporting is off (%ld KiB)",
-	      now.allocated);
-	if (!check(switch_reporting(true) && read_counter("enabled") == 1,
-		   "reporting can be switched on at run time"))
+	tap_check(now.allocated >= full.allocated - TOLERANCE_KIB,
+		  "freed memory stays with the guest while reporting is off (%ld KiB)",
+		  now.allocated);
+	if (!tap_check(switch_reporting(true) && read_counter("enabled") == 1,
+		       "reporting can be switched on at run time"))
 		return 1;
 	seconds = wait_for_host(idle.allocated + TOLERANCE_KIB, &now);
-	check(seconds >= 0, "the host has it back in %d s (%ld KiB allocated, %ld resident)",
-	      seconds, now.allocated, now.resident);
-	check(read_counter("bytes") >= (size - TOLERANCE_KIB) << 10,
-	      "the counters say so (%ld runs, %ld bytes)", read_counter("runs"),
-	      read_counter("bytes"));
+	tap_check(seconds >= 0, "the host has it back in %d s (%ld KiB allocated, %ld resident)",
+		  seconds, now.allocated, now.resident);
+	tap_check(read_counter("bytes") >= (size - TOLERANCE_KIB) << 10,
+		  "the counters say so (%ld runs, %ld bytes)", read_counter("runs"),
+		  read_counter("bytes"));
 	fill_and_free(mib, 2);
 	seconds = wait_for_host(idle.allocated + TOLERANCE_KIB, &now);
-	check(seconds >= 0, "filled and freed again: back in %d s (%ld KiB allocated, %ld resident)",
-	      seconds, now.allocated, now.resident);
+	tap_check(seconds >= 0, "filled and freed again: back in %d s (%ld KiB allocated, %ld resident)",
+		  seconds, now.allocated, now.resident);
 	errors = read_counter("errors");
-	check(!errors, "no run was refused (%ld)", errors);
-	check(switch_reporting(false) && !read_counter("enabled"),
-	      "reporting can be switched off");
+	tap_check(!errors, "no run was refused (%ld)", errors);
+	tap_check(switch_reporting(false) && !read_counter("enabled"),
+		  "reporting can be switched off");
 	return 0;
 }

@@ -24,19 +24,19 @@ int test_silence(void)
 	int fd = open_device(0), answered = 0, error, wrong = 0;
 	unsigned int code;
 
-	if (!check(fd >= 0, "root opens the device (%d)", fd))
+	if (!tap_check(fd >= 0, "root opens the device (%d)", fd))
 		return 1;
 	do
 		error = request(fd, MEMCTL_DONTNEED, PAGE, 0, 0, NULL);
 	while (!error && ++answered < PATIENCE);
-	check(answered > 0 && error == -EIO,
-	      "the device answers %d requests, and the next is EIO (%d)", answered, error);
+	tap_check(answered > 0 && error == -EIO,
+		  "the device answers %d requests, and the next is EIO (%d)", answered, error);
 	for (code = MEMCTL_DONTNEED; code < MEMCTL_FUNC_CODES; code++)
 		wrong += !fails(fd, code);
-	check(!wrong, "every function is EIO from then on, and no answer in its buffer (%d are not)",
-	      wrong);
+	tap_check(!wrong, "every function is EIO from then on, and no answer in its buffer (%d are not)",
+		  wrong);
 	/* Read as an answer, the request's own bytes would say success. */
-	check(fails(fd, 1ULL << 32), "so is a function code whose low half is 0");
+	tap_check(fails(fd, 1ULL << 32), "so is a function code whose low half is 0");
 	close(fd);
 	return 0;
 }

@@ -153,7 +153,7 @@ int test_stress(unsigned int seconds)
 	}
 	for (i = 0; i < count; i++)
 		if (pthread_create(&workers[i].thread, NULL, work, &workers[i]))
-			fail("no thread for CPU %d", i);
+			tap_bail_out("no thread for CPU %d", i);
 	toggles = toggle_last_cpu(workers, count, seconds);
 	stop = true;
 	for (i = 0; i < count; i++) {
@@ -164,10 +164,10 @@ int test_stress(unsigned int seconds)
 	}
 	printf("# %lu requests by %d CPUs in %u s\n", all_requests(workers, count),
 	       count, seconds);
-	check(fewest > 0, "every one of %d threads made requests", count);
-	check(!wrong, "each answer was right (%lu were not)", wrong);
+	tap_check(fewest > 0, "every one of %d threads made requests", count);
+	tap_check(!wrong, "each answer was right (%lu were not)", wrong);
 	if (count > 1)
-		check(toggles >= LEAST_TOGGLES, "a CPU went offline and came back meanwhile (%u times)",
-		      toggles);
+		tap_check(toggles >= LEAST_TOGGLES, "a CPU went offline and came back meanwhile (%u times)",
+			  toggles);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * In-guest tests of memctl. Results go to standard output as TAP lines
- * without numbers; questions to the host go the same way (watch-guest.c).
+ * In-guest tests of memctl. Results go to standard output as TAP; questions to
+ * the host go the same way (watch-guest.c).
  */
 #ifndef TEST_H
 #define TEST_H
@@ -11,20 +11,13 @@
 #include <stdint.h>
 
 #include "protocol.h"
+#include "tap.h"
 
 #define PAGE 4096UL
 #define HUGE_PAGE (2UL << 20)
 #define SMALL_PER_HUGE (HUGE_PAGE / PAGE)
 
-/* --- console.c: results, and the host at the other end of the console --- */
-
-/* Prints "ok - ..." or "not ok - ...", returns condition. */
-bool check(bool condition, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-void skip(const char *what, const char *why);
-/* A fault in the test's own footing: says so and exits with 1. */
-void fail(const char *format, ...)
-	__attribute__((format(printf, 1, 2), noreturn));
+/* --- console.c: the host at the other end of the console --- */
 
 /* Sends "@host QUERY" and returns the host's answer, valid until the next. */
 const char *ask_host(const char *format, ...)
@@ -44,7 +37,7 @@ enum backing { PRIVATE, SHARED, HUGETLB_PRIVATE, HUGETLB_SHARED, BACKINGS };
 
 /* Set by meet_host(). */
 extern enum backing backing;
-extern uint64_t ram_end;	/* first guest-physical byte past RAM */
+extern uint64_t ram_end;	/* first guest-physical byte past the RAM that the host looks at */
 extern uint64_t host_unit;	/* bytes of a host page behind RAM */
 extern int host_name_error;	/* the host kernel's answer to a name on such memory */
 extern bool host_has_swap;
@@ -130,6 +123,7 @@ int other_change(const struct view *before, const struct view *after, int first,
 int test_codes(void);
 int test_errors(void);
 int test_huge_page(void);
+int test_gigantic(void);
 int test_access(void);
 int test_tool(void);
 int test_examples(void);

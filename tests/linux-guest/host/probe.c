@@ -120,8 +120,8 @@ static int count_signatures(struct guest_ram *ram, const struct mapping *map,
 	return found;
 }
 
-int probe_locate(struct guest_ram *ram, pid_t vmm, uint64_t gpa, uint64_t end,
-		 const uint8_t signature[SIGNATURE_BYTES])
+int probe_locate(struct guest_ram *ram, pid_t vmm, uint64_t gpa, uint64_t start,
+		 uint64_t end, const uint8_t signature[SIGNATURE_BYTES])
 {
 	struct mapping map;
 	char path[64];
@@ -132,7 +132,7 @@ int probe_locate(struct guest_ram *ram, pid_t vmm, uint64_t gpa, uint64_t end,
 	pagemap = open(path, O_RDONLY | O_CLOEXEC);
 	snprintf(path, sizeof(path), "/proc/%d/mem", vmm);
 	memory = open(path, O_RDONLY | O_CLOEXEC);
-	*ram = (struct guest_ram){ .vmm = vmm, .end = end };
+	*ram = (struct guest_ram){ .vmm = vmm, .start = start, .end = end };
 	while (smaps && pagemap >= 0 && memory >= 0 && next_mapping(smaps, &map))
 		if (!strncmp(map.perms, "rw", 2))
 			found += count_signatures(ram, &map, pagemap, memory,
@@ -148,7 +148,7 @@ int probe_locate(struct guest_ram *ram, pid_t vmm, uint64_t gpa, uint64_t end,
 
 static bool in_ram(const struct guest_ram *ram, uint64_t gpa, uint64_t length)
 {
-	return gpa < ram->end && length <= ram->end - gpa;
+	return gpa >= ram->start && gpa < ram->end && length <= ram->end - gpa;
 }
 
 /* Appends to a run-length coded line; a run is written when it ends. */
@@ -324,7 +324,7 @@ int probe_usage(const struct guest_ram *ram, char *out, size_t size)
 	struct mapping map;
 
 	while (smaps && next_mapping(smaps, &map)) {
-		if (map.end <= ram->base || map.start >= ram->base + ram->end)
+		if (map.end <= ram->base + ram->start || map.start >= ram->base + ram->end)
 			continue;
 		resident += map.rss_kib + map.hugetlb_kib;
 		if (map.perms[3] == 's' && allocated < 0)
@@ -341,7 +341,7 @@ int probe_backing(const struct guest_ram *ram, char *out, size_t size)
 {
 	struct mapping map;
 
-	if (mapping_at(ram, 0, &map))
+	if (mapping_at(ram, ram->start, &map))
 		return -1;
 	snprintf(out, size, "%s%s", map.hugetlb ? "hugetlb-" : "",
 		 map.perms[3] == 's' ? "shared" : "private");

@@ -11,11 +11,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Guest RAM as mapped in a VMM: guest-physical 0 .. end lies at base. */
+/*
+ * Guest RAM as mapped in a VMM: guest-physical start .. end. Of a guest with RAM
+ * on both sides of the hole below 4 GiB this is one side.
+ */
 struct guest_ram {
 	pid_t vmm;
-	uint64_t base;	/* host-virtual address of guest-physical 0 */
-	uint64_t end;	/* first guest-physical byte past RAM */
+	uint64_t base;	/* host-virtual address, less the guest-physical one */
+	uint64_t start, end;
 };
 
 #define SIGNATURE_BYTES 32
@@ -25,8 +28,8 @@ struct guest_ram {
  * to the page at gpa, and fill ram from it. Returns the number of pages with
  * it: anything but 1 leaves the guest's memory unknown.
  */
-int probe_locate(struct guest_ram *ram, pid_t vmm, uint64_t gpa, uint64_t end,
-		 const uint8_t signature[SIGNATURE_BYTES]);
+int probe_locate(struct guest_ram *ram, pid_t vmm, uint64_t gpa, uint64_t start,
+		 uint64_t end, const uint8_t signature[SIGNATURE_BYTES]);
 
 /*
  * All functions below write one line of text to out and return 0, or -1 where

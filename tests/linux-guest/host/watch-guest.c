@@ -9,7 +9,7 @@
  * to standard output with LABEL in front of their description, and a plan after
  * the last; everything else that it says goes to standard error.
  *
- *   @host locate GPA END SIGNATURE          @1
+ *   @host locate GPA START END SIGNATURE    @1
  *   @host pages GPA LENGTH UNIT             @100*p 1*. 411*p
  *   @host attributes GPA LENGTH UNIT        @512*rw-p
  *   @host name GPA                          @-
@@ -48,6 +48,7 @@ struct session {
 	struct guest_ram ram;
 	bool done;
 	int results, failures;
+	int since_plan;	/* numbered results of the program that runs in the guest */
 };
 
 static bool parse_signature(const char *hex, uint8_t signature[SIGNATURE_BYTES])
@@ -64,13 +65,13 @@ static int answer_query(struct session *s, const char *query, char *out, size_t 
 {
 	char what[16] = "", hex[2 * SIGNATURE_BYTES + 1] = "", device[16], counter[40];
 	uint8_t signature[SIGNATURE_BYTES];
-	uint64_t gpa = 0, length = 0, unit = 0;
+	uint64_t gpa = 0, start, end, length = 0, unit = 0;
 
-	if (sscanf(query, "locate %lx %lx %64s", &gpa, &length, hex) == 3) {
+	if (sscanf(query, "locate %lx %lx %lx %64s", &gpa, &start, &end, hex) == 4) {
 		if (!parse_signature(hex, signature))
 			return -1;
 		snprintf(out, size, "%d",
-			 probe_locate(&s->ram, s->vmm, gpa, length, signature));
+			 probe_locate(&s->ram, s->vmm, gpa, start, end, signature));
 		return 0;
 	}
 	if (sscanf(query, "counter %15s %39s", device, counter) == 2)
@@ -108,19 +109,38 @@ static void report(struct session *s, bool ok, const char *description)
 	s->failures += !ok;
 }
 
-/* "ok - what", "ok 7 - what" and the same after "not ", as programs print it. */
+/*
+ * "ok - what" as the guest's init prints it, "ok 7 - what" as its programs do,
+ * and the same after "not ".
+ */
 static bool relay_result(struct session *s, const char *line)
 {
 	bool ok = strncmp(line, "not ", 4);
-	int description = 0;
+	int description = 0, number;
 
 	line += ok ? 0 : 4;
 	sscanf(line, "ok - %n", &description);
-	if (!description)
-		sscanf(line, "ok %*u - %n", &description);
+	if (!description && sscanf(line, "ok %d - %n", &number, &description) == 1 && description &&
+	    number != ++s->since_plan) {
+		report(s, false, "a program's results are numbered without a gap, and end in a plan");
+		s->since_plan = number;
+	}
 	if (description)
 		report(s, ok, line + description);
 	return description;
+}
+
+/* "1..7", behind the last result of each program. */
+static bool check_plan(struct session *s, const char *line)
+{
+	int plan;
+
+	if (sscanf(line, "1..%d", &plan) != 1)
+		return false;
+	if (plan != s->since_plan)
+		report(s, false, "a program ran every test of its plan");
+	s->since_plan = 0;
+	return true;
 }
 
 static void handle_line(struct session *s, char *line)
@@ -135,10 +155,11 @@ static void handle_line(struct session *s, char *line)
 		strcat(answer, "\n");
 		if (write(s->to_guest, answer, strlen(answer)) < 0)
 			fprintf(stderr, "no way to the guest: %s\n", strerror(errno));
-	} else if (relay_result(s, line)) {
+	} else if (relay_result(s, line) || check_plan(s, line)) {
 		return;
 	} else if (!strncmp(line, "Bail out!", 9)) {
 		report(s, false, line);
+		s->since_plan = 0;
 	} else if (line[0] == '#') {
 		printf("# %s: %s\n", s->label, line + 1 + (line[1] == ' '));
 		fflush(stdout);
@@ -239,7 +260,7 @@ int main(int argc, char **argv)
 		report(&s, false, how);
 	}
 	waitpid(s.vmm, &status, 0);
-	report(&s, s.done, "guest ran every test");
+	report(&s, s.done && !s.since_plan, "guest ran every test");
 	if (WIFSIGNALED(status))
 		snprintf(how, sizeof(how), "VMM exited by itself (it died of signal %d)",
 			 WTERMSIG(status));

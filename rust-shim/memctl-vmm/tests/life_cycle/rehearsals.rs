@@ -105,7 +105,7 @@ fn save_attributes(build: &Build, scratch: &Path) {
     // The next steps make the range accessible again, and the guest finds its bytes: the snapshot copied them while
     // they were inaccessible.
     vmm.go_on();
-    vmm.line("inside MPROTECT_NONE range=closed neighbours=kept");
+    vmm.line("inside MPROTECT_NONE range=inaccessible neighbours=kept");
     vmm.line("before MPROTECT_R ");
     vmm.go_on();
     vmm.line("after MPROTECT_R errno=0");
@@ -328,8 +328,8 @@ fn reboot(build: &Build, scratch: &Path) {
 }
 
 fn access_fault(build: &Build, scratch: &Path) {
-    let vmm = Vmm::boot(build, scratch, "mode=trespass", &["--memory", "size=64M"]);
-    vmm.line("closed ");
+    let vmm = Vmm::boot(build, scratch, "mode=access-fault", &["--memory", "size=64M"]);
+    vmm.line("inaccessible ");
     let (status, text) = vmm.fails();
     assert_eq!(status, Some(4), "{text}");
     assert_eq!(
