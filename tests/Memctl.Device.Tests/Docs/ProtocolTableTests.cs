@@ -38,6 +38,8 @@ public sealed class ProtocolTableTests
     [InlineData("LOCK_BUDGET", Wire.LOCK_BUDGET, "ENOMEM")]
     [InlineData("SPLIT_BUDGET", Wire.SPLIT_BUDGET, "ENOMEM")]
     [InlineData("BUFFER_UNREADABLE", Wire.BUFFER_UNREADABLE, "EFAULT")]
+    [InlineData("BAD_LIST", 10u, "EINVAL")]
+    [InlineData("PAGEOUT_BUDGET", 11u, "EAGAIN")]
     public void ErrorCode_OfThePage_IsThatOfTheTests(string name, uint code, string errno)
     {
         string[] row = ProtocolPage.Rows("Error codes").Single(row => row[1] == name);
