@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Checks what documents and code say about each other, TAP on standard output: every section of docs/protocol.md that is cited
-# (protocol, "Section") exists, and every relative link between documents resolves, with its anchor.
+# (protocol, "Section") exists, every relative link between documents resolves, with its anchor, and every folder of the README's
+# map is there.
 #
 #   tests/docs/run.sh [DIRECTORY]     a git checkout; default: the one that this script is in
 set -euo pipefail
@@ -100,6 +101,22 @@ for document in "${documents[@]}"; do
 	done < <(links "$document")
 	row "$status" "links of $document"
 done
+
+# The first column of the map may name several folders.
+folders=$(awk '
+	/^## / { map = $0 == "## Where things are" }
+	map && /^\| `/ {
+		split($0, cell, "|")
+		count = split(cell[2], part, "`")
+		for (i = 2; i <= count; i += 2)
+			print part[i]
+	}' README.md)
+status=0
+[ -n "$folders" ] || status=1
+while read -r folder; do
+	[ -d "$folder" ] || { status=1 && echo "# README.md: no folder $folder"; }
+done <<<"$folders"
+row "$status" "folders of the map in README.md"
 
 echo "1..$number"
 exit "$failed"
