@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{bail, Result};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use crate::option_list::{file_url, pairs, parse_size, parse_toggle};
@@ -48,7 +48,7 @@ pub struct Arguments {
     pub console: String,
 
     /// Sandbox of all threads: true (a forbidden system call ends the VMM), false (none), log (the kernel logs and permits it)
-    #[arg(long, default_value = "true")]
+    #[arg(long, value_enum, default_value = "true")]
     pub seccomp: SeccompConfig,
 
     /// A memctl device: plugin=PATH[,KEY=VALUE]..., all that follows the path being for the plugin. Given again, with the
@@ -57,12 +57,12 @@ pub struct Arguments {
     pub memctl: Vec<MemctlConfig>,
 
     /// Unix socket of the HTTP API: path=PATH or PATH
-    #[arg(long, value_name = "PATH")]
-    pub api_socket: Option<SocketPath>,
+    #[arg(long, value_name = "PATH", value_parser = socket_path)]
+    pub api_socket: Option<PathBuf>,
 
     /// Start from a snapshot, in place of a kernel: source_url=file://DIRECTORY
-    #[arg(long, value_name = "SOURCE")]
-    pub restore: Option<RestoreConfig>,
+    #[arg(long, value_name = "SOURCE", value_parser = snapshot_directory)]
+    pub restore: Option<PathBuf>,
 
     /// More log records: -v informs, -vv is for debugging, -vvv is everything
     #[arg(short, action = clap::ArgAction::Count)]
@@ -105,11 +105,13 @@ pub enum SerialConfig {
 }
 
 /// `--seccomp`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SeccompConfig {
     /// A forbidden system call ends the VMM.
+    #[value(name = "true")]
     On,
     /// No filter.
+    #[value(name = "false")]
     Off,
     /// A forbidden system call is logged by the kernel and carried out.
     Log,
@@ -122,17 +124,6 @@ pub struct MemctlConfig {
     pub plugin: PathBuf,
     /// Everything that follows the path, for the plugin to judge.
     pub options: String,
-}
-
-/// `--api-socket`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SocketPath(pub PathBuf);
-
-/// `--restore`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RestoreConfig {
-    /// The snapshot's folder.
-    pub directory: PathBuf,
 }
 
 impl Arguments {
@@ -230,19 +221,6 @@ impl FromStr for SerialConfig {
     }
 }
 
-impl FromStr for SeccompConfig {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "true" => Ok(Self::On),
-            "false" => Ok(Self::Off),
-            "log" => Ok(Self::Log),
-            _ => Err(format!("\"{text}\" is none of true, false, log")),
-        }
-    }
-}
-
 impl FromStr for MemctlConfig {
     type Err = String;
 
@@ -261,30 +239,19 @@ impl FromStr for MemctlConfig {
     }
 }
 
-impl FromStr for SocketPath {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.strip_prefix("path=").unwrap_or(text) {
-            "" => Err("the path is empty".to_owned()),
-            path => Ok(Self(PathBuf::from(path))),
-        }
+/// `--api-socket`: the path.
+fn socket_path(text: &str) -> Result<PathBuf, String> {
+    match text.strip_prefix("path=").unwrap_or(text) {
+        "" => Err("the path is empty".to_owned()),
+        path => Ok(PathBuf::from(path)),
     }
 }
 
-impl FromStr for RestoreConfig {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let mut directory = None;
-        for (key, value) in pairs(text)? {
-            match key {
-                "source_url" => directory = Some(file_url(value)?),
-                _ => return Err(format!("unknown key \"{key}\"")),
-            }
-        }
-        let directory = directory.ok_or("source_url=file://DIRECTORY is needed")?;
-        Ok(Self { directory })
+/// `--restore`: the snapshot's folder.
+fn snapshot_directory(text: &str) -> Result<PathBuf, String> {
+    match *pairs(text)? {
+        [("source_url", url)] => file_url(url),
+        _ => Err("the one key is source_url=file://DIRECTORY".to_owned()),
     }
 }
 
@@ -376,15 +343,15 @@ mod tests {
 
     #[test]
     fn restore_takes_a_file_url() {
-        let config: RestoreConfig = "source_url=file:///var/s".parse().unwrap();
-        assert_eq!(config.directory, PathBuf::from("/var/s"));
+        let directory = snapshot_directory("source_url=file:///var/s");
+        assert_eq!(directory, Ok(PathBuf::from("/var/s")));
         for wrong in [
             "file:///var/s",
             "source_url=/var/s",
             "source_url=file://",
             "prefault=on",
         ] {
-            assert!(wrong.parse::<RestoreConfig>().is_err(), "{wrong}");
+            assert!(snapshot_directory(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -27,7 +27,7 @@ pub fn run(arguments: &Arguments, plugin: Option<&Plugin>) -> Result<u8> {
     let (sender, events) = mpsc::channel();
     let mut vm = Vm::new(arguments, plugin, sandbox, &sender)?;
     if let Some(socket) = &arguments.api_socket {
-        api::listen(&socket.0, sender)?;
+        api::listen(socket, sender)?;
     }
     if let (SerialConfig::Tty, Some(serial)) = (&arguments.serial, vm.ports().serial()) {
         serial.read_standard_input()?;
@@ -39,7 +39,7 @@ pub fn run(arguments: &Arguments, plugin: Option<&Plugin>) -> Result<u8> {
     // So that no vCPU runs while guest RAM is unmapped.
     vm.pause()?;
     if let Some(socket) = &arguments.api_socket {
-        std::fs::remove_file(&socket.0).context("can't remove the API's socket")?;
+        std::fs::remove_file(socket).context("can't remove the API's socket")?;
     }
     Ok(status)
 }

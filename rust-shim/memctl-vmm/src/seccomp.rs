@@ -265,4 +265,29 @@ mod tests {
         });
         assert_violation(&output.unwrap(), libc::SYS_socket);
     }
+
+    #[test]
+    fn each_request_of_ioctl_is_allowed_beside_the_others() {
+        let output = in_child("each_request_of_ioctl_is_allowed_beside_the_others", || {
+            let sandbox = Sandbox::new(SeccompConfig::On).unwrap().unwrap();
+            sandbox.enter().unwrap();
+            let kvm_create_vm = 0xae01;
+            for request in
+                VCPU_IOCTLS
+                    .iter()
+                    .copied()
+                    .chain([TCGETS, TCSETS, FIONBIO, FIOCLEX, kvm_create_vm])
+            {
+                // SAFETY: no file has this descriptor, so that nothing is read or written.
+                assert_eq!(unsafe { libc::ioctl(-1, request, 0) }, -1);
+                assert_eq!(io::Error::last_os_error().raw_os_error(), Some(libc::EBADF));
+            }
+        });
+        let output = output.unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
 }

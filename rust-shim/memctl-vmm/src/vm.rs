@@ -73,7 +73,7 @@ impl Vm {
         let snapshot = arguments
             .restore
             .as_ref()
-            .map(|restore| Snapshot::open(&restore.directory))
+            .map(|directory| Snapshot::open(directory))
             .transpose()?;
         let (cpus, memory) = match &snapshot {
             Some(snapshot) => (snapshot.config.cpus, snapshot.config.memory),

@@ -34,7 +34,7 @@ static void test_untouchable_buffers(void)
 	int file = memfd_create("short", MFD_CLOEXEC);
 	uint64_t call[2] = { 99, 0 };
 
-	/* The VMM's own doing, so that the device knows nothing of it. */
+	/* By the VMM, so that the device does not know of it. */
 	guest_connect(&guest, crossing);
 	plugin.set_dirty_logging(guest.device, 1);
 	memcpy(first_half, call, sizeof(call));

@@ -64,7 +64,7 @@ memctl_status guest_command(const struct guest *guest, uint32_t command);
 /* ret_errno and ret_code of a request's answer; the other bytes are checked to be zero. */
 uint64_t guest_ask(const struct guest *guest, uint64_t code, uint64_t addr, uint64_t length);
 #define ANSWER(number, code) ((uint64_t)(code) << 32 | (uint32_t)(number))
-/* Whether the device is as it should be after a fault: answers, and pages open, unlocked and zero where told. */
+/* Whether the device is right after a fault: it answers, and the pages given are accessible, unlocked and zero. */
 bool guest_is_well(struct guest *guest);
 bool guest_can_write(const struct guest *guest, uint64_t address);
 /* Bytes of this process that are locked. */

@@ -63,7 +63,7 @@ struct guest guest_start(const char *options, unsigned int regions)
 
 	guest.device = plugin_create(&host, options);
 	for (unsigned int region = 0; region < regions; region++) {
-		/* One closed page more, so that no two regions share a mapping. */
+		/* One more page, inaccessible, so that no two regions share a mapping. */
 		uint8_t *at = mmap(NULL, REGION_BYTES + PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		guest.memory[region] = at;

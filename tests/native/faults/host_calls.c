@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-struct failure {
+struct fault {
 	enum host_call call;
 	uint64_t code;
 	const char *name;
@@ -15,7 +15,7 @@ struct failure {
 };
 
 /* As madvise(2), mlock2(2), munlock(2), mprotect(2) and PR_SET_VMA(2const) list them. */
-static const struct failure failures[] = {
+static const struct fault faults[] = {
 	{ CALL_MADVISE, CODE_DONTNEED, "DONTNEED", { EACCES, EAGAIN, EBADF, EBUSY, EFAULT, EINVAL, EIO, ENOMEM, EPERM } },
 	{ CALL_MADVISE, CODE_REMOVE, "REMOVE", { EACCES, EAGAIN, EBADF, EINVAL, EIO, ENOMEM, EPERM } },
 	{ CALL_MADVISE, CODE_FREE, "FREE", { EAGAIN, EBADF, EINVAL, ENOMEM } },
@@ -30,7 +30,7 @@ static const struct failure failures[] = {
 	{ CALL_PRCTL, CODE_NAME, "SET_VMA_ANON_NAME", { EBADF, EINVAL, ENOMEM } },
 };
 
-static void test_one(struct guest *guest, const struct failure *failure, int number)
+static void test_one(struct guest *guest, const struct fault *fault, int number)
 {
 	/* The last two pages of the first region and the first two of the second. */
 	uint64_t edge = GUEST_BASE + REGION_BYTES;
@@ -39,31 +39,31 @@ static void test_one(struct guest *guest, const struct failure *failure, int num
 	uint64_t half_way = ANSWER(number, 0);
 	bool reached;
 
-	fail_host_call(failure->call, 0, 1, number);
-	at_once = guest_ask(guest, failure->code, edge - 2 * PAGE, 4 * PAGE);
-	reached = failed_host_calls(failure->call) == 1;
+	fail_host_call(fault->call, 0, 1, number);
+	at_once = guest_ask(guest, fault->code, edge - 2 * PAGE, 4 * PAGE);
+	reached = failed_host_calls(fault->call) == 1;
 	fail_nothing();
 	tap_check(reached && at_once == ANSWER(number, 0) && plugin_counter(guest->device, "splits") == splits &&
-		  guest_is_well(guest), "%s_HostAnswers%d_IsTheAnswerAndChangesNothing", failure->name, number);
+		  guest_is_well(guest), "%s_HostAnswers%d_IsTheAnswerAndChangesNothing", fault->name, number);
 
 	/* The kernel's own answer to the first half may be an errno: then there is no second call. */
-	if (failure->code == CODE_REMOVE || failure->code == CODE_NAME)
+	if (fault->code == CODE_REMOVE || fault->code == CODE_NAME)
 		return;
-	fail_host_call(failure->call, 1, 1, number);
-	half_way = guest_ask(guest, failure->code, edge - 2 * PAGE, 4 * PAGE);
-	reached = failed_host_calls(failure->call) == 1;
+	fail_host_call(fault->call, 1, 1, number);
+	half_way = guest_ask(guest, fault->code, edge - 2 * PAGE, 4 * PAGE);
+	reached = failed_host_calls(fault->call) == 1;
 	fail_nothing();
 	tap_check(reached && half_way == ANSWER(number, 0) && guest_is_well(guest),
-		  "%s_HostAnswers%dInTheSecondRegion_IsTheAnswer", failure->name, number);
-	if (failure->code == CODE_NONE)
+		  "%s_HostAnswers%dInTheSecondRegion_IsTheAnswer", fault->name, number);
+	if (fault->code == CODE_NONE)
 		tap_check(!guest_can_write(guest, edge - PAGE) && guest_can_write(guest, edge) &&
 			  plugin_counter(guest->device, "splits") == splits + 2,
-			  "%s_HostAnswers%dInTheSecondRegion_FirstRegionKeepsIt", failure->name, number);
+			  "%s_HostAnswers%dInTheSecondRegion_FirstRegionKeepsIt", fault->name, number);
 	if (plugin.device_reset(guest->device) != MEMCTL_OK || !guest_connect(guest, guest->buffer))
-		tap_check(false, "reset after a failure");
+		tap_check(false, "reset after a fault");
 }
 
-/* A call that the kernel carried out half-way before it failed: what was changed is put back. */
+/* A call that the kernel carried out half-way before it failed: the device rolls the change back. */
 static void test_put_back(struct guest *guest)
 {
 	uint64_t address = GUEST_BASE + 4 * PAGE;
@@ -131,9 +131,9 @@ void test_host_calls(void)
 {
 	struct guest guest = guest_start("", 2);
 
-	for (unsigned int index = 0; index < sizeof(failures) / sizeof(failures[0]); index++) {
-		for (const int *number = failures[index].numbers; *number; number++)
-			test_one(&guest, &failures[index], *number);
+	for (unsigned int index = 0; index < sizeof(faults) / sizeof(faults[0]); index++) {
+		for (const int *number = faults[index].numbers; *number; number++)
+			test_one(&guest, &faults[index], *number);
 	}
 	test_put_back(&guest);
 	test_lifting(&guest);

@@ -21,17 +21,17 @@ static void test_register_loop(void)
 	struct guest guest = guest_start("channels=4", 1);
 	struct resources before = resources_now();
 	struct resources after;
-	uint64_t most = 0;
+	uint64_t maximum = 0;
 
 	for (unsigned int round = 0; round < FLOOD; round++) {
 		uint64_t channels;
 
 		guest_command(&guest, round % 5 ? COMMAND_REGISTER : COMMAND_RESET);
 		channels = round % 1000 == 4 ? plugin_counter(guest.device, "channels") : 0;
-		most = channels > most ? channels : most;
+		maximum = channels > maximum ? channels : maximum;
 	}
 	after = resources_now();
-	tap_check(most <= 4 && resources_same(&before, &after), "Register_InALoop_StaysWithinItsChannels");
+	tap_check(maximum <= 4 && resources_same(&before, &after), "Register_InALoop_StaysWithinItsChannels");
 	tap_check(guest_connect(&guest, guest.buffer) && guest_is_well(&guest), "Register_InALoop_NextRequestIsRight");
 	guest_end(&guest);
 }
@@ -59,7 +59,7 @@ static void test_many_protections(void)
 		  resources_mappings() <= before + DEFAULT_SPLITS + 8 && own != MAP_FAILED,
 		  "Protect_ManyPages_MappingsStayWithinTheBudget");
 	tap_check(guest_ask(&guest, CODE_RW, MANY_BASE, MANY_PAGES * PAGE) == 0 && plugin_counter(guest.device, "splits") == 0 &&
-		  resources_mappings() <= before + 8 && guest_is_well(&guest), "Protect_Lifted_GivesTheBudgetBack");
+		  resources_mappings() <= before + 8 && guest_is_well(&guest), "Protect_Reverted_FreesTheBudget");
 	munmap(own, PAGE);
 	guest_end(&guest);
 	munmap(memory, MANY_PAGES * PAGE);
@@ -72,7 +72,7 @@ static void test_log_flood(void)
 	callbacks.logs = 0;
 	for (unsigned int round = 0; round < FLOOD; round++)
 		guest_command(&guest, round % 2 ? COMMAND_CHANNEL + 9 : COMMAND_ACK);
-	/* Two minutes' worth, should a minute end meanwhile, and a record each that tells of suppressed ones. */
+	/* The records of two minutes, should a minute end meanwhile, and one each about suppressed ones. */
 	tap_check(callbacks.logs >= 10 && callbacks.logs <= 22 &&
 		  plugin_counter(guest.device, "suppressed_log_records") >= FLOOD - 20, "Log_Flood_IsLimitedAndCounted");
 	tap_check(guest_connect(&guest, guest.buffer) && guest_is_well(&guest), "Log_Flood_NextRequestIsRight");
@@ -88,7 +88,7 @@ static void test_own_buffer(void)
 		  guest_can_write(&guest, GUEST_BASE), "Protect_PageOfAConnectedBuffer_AnswersBusy");
 	tap_check(guest_ask(&guest, CODE_NONE, GUEST_BASE + 5 * PAGE, PAGE) == 0 && !guest_connect(&guest, GUEST_BASE + 5 * PAGE) &&
 		  !guest_connect(&guest, GUEST_BASE + 5 * PAGE - 16) && guest_connect(&guest, GUEST_BASE),
-		  "Register_BufferInAClosedPage_AnswersError");
+		  "Register_BufferInAnInaccessiblePage_AnswersError");
 	tap_check(guest_ask(&guest, CODE_DONTNEED, GUEST_BASE, PAGE) == 0, "Discard_PageOfAConnectedBuffer_AnswerIsThere");
 	tap_check(guest_ask(&guest, CODE_MLOCK, GUEST_BASE, 0) == 0 && guest_is_well(&guest), "OwnBuffer_NextRequestIsRight");
 	guest_end(&guest);

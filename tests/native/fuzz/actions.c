@@ -60,7 +60,7 @@ void fuzz_write(uint64_t offset, const uint8_t *data, size_t length)
 	fuzz_expect(plugin.mmio_write(fuzz.device, offset, data, length), expected, "mmio_write");
 	if (fuzz.dirty_count != fuzz.model.dirty_count ||
 	    memcmp(fuzz.dirty, fuzz.model.dirty, fuzz.dirty_count * sizeof(fuzz.dirty[0])) != 0)
-		finding("the dirty log was told of %u ranges, not of %u or of others", fuzz.dirty_count, fuzz.model.dirty_count);
+		finding("the dirty log contains %u ranges, not %u, or other ones", fuzz.dirty_count, fuzz.model.dirty_count);
 	observe((uint64_t)fuzz.model.transport << 8 | expected | (length << 16) | (offset < 20 ? offset : 20) << 24);
 }
 

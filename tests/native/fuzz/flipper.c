@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Another of the guest's CPUs rewrites the address of a request while the device serves it, between one in guest RAM and one that
- * is not. Length 0 and MPROTECT_RW: the request has no effect, and the answer tells which of the two was read.
+ * is not. Length 0 and MPROTECT_RW: the request has no effect, and the answer shows which of the two the device read.
  */
 #define _GNU_SOURCE
 #include "actions.h"

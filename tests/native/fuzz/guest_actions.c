@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* A guest address: most of them in or at the edge of a slot, some anywhere. */
+/* A guest address: usually in a slot or at its edge, sometimes anywhere. */
 uint64_t fuzz_take_address(struct input *input)
 {
 	uint8_t choice = take(input);
@@ -134,7 +134,7 @@ static void fill(struct input *input)
 	memset(page, choice ^ 0x5a, sizeof(page));
 	trace("guest fills page %u of slot %u", number, slot);
 	guest_store(slot_base(slot) + number * PAGE, page, sizeof(page));
-	if (!(filled->pages[number].closed & NO_WRITE) && !filled->truncated)
+	if (!(filled->pages[number].denied & NO_WRITE) && !filled->truncated)
 		filled->undefined[number] = false;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Damaged and invented states for device_restore(). A reader of the format, written anew here, tells beforehand whether the
+ * Damaged and invented states for device_restore(). A reader of the format, written anew here, decides beforehand whether the
  * device must take a state; what it took it must save again in its one canonical form; what it refused must have left no trace.
  */
 #define _GNU_SOURCE

@@ -18,7 +18,7 @@ struct reader {
 struct run {
 	uint64_t start;
 	uint64_t end;
-	uint8_t closed;
+	uint8_t denied;
 	uint8_t locked;
 	uint8_t no_dump;
 	uint8_t merging;
@@ -75,7 +75,7 @@ static bool in_memory(const struct state_limits *limits, uint64_t address)
 
 static bool same_attributes(const struct run *left, const struct run *right)
 {
-	return left->closed == right->closed && left->locked == right->locked && left->no_dump == right->no_dump &&
+	return left->denied == right->denied && left->locked == right->locked && left->no_dump == right->no_dump &&
 	       left->merging == right->merging && left->name == right->name;
 }
 
@@ -85,7 +85,7 @@ static bool closed_at(const struct run *runs, size_t count, uint64_t buffer)
 		for (unsigned int byte = 0; byte < 32; byte++) {
 			uint64_t address = buffer + byte;
 
-			if (runs[index].closed & NO_WRITE && address >= runs[index].start && address < runs[index].end)
+			if (runs[index].denied & NO_WRITE && address >= runs[index].start && address < runs[index].end)
 				return true;
 		}
 	}
@@ -96,12 +96,12 @@ static bool read_run(struct reader *reader, struct run *run)
 {
 	run->start = number(reader, 8);
 	run->end = number(reader, 8);
-	run->closed = (uint8_t)number(reader, 1);
+	run->denied = (uint8_t)number(reader, 1);
 	run->locked = (uint8_t)number(reader, 1);
 	run->no_dump = (uint8_t)number(reader, 1);
 	run->merging = (uint8_t)number(reader, 1);
 	run->name = number(reader, 8);
-	return run->closed <= 3 && run->locked <= 1 && run->no_dump <= 1 && run->merging <= 2;
+	return run->denied <= 3 && run->locked <= 1 && run->no_dump <= 1 && run->merging <= 2;
 }
 
 static enum state_verdict judge_run(const struct run *run, uint64_t last_end, const struct state_limits *limits)
@@ -131,7 +131,7 @@ static size_t write_canonical(uint8_t *to, const uint8_t *state, size_t head, co
 	for (size_t index = 0; index < count; index++) {
 		at = put(at, runs[index].start, 8);
 		at = put(at, runs[index].end, 8);
-		at = put(at, runs[index].closed, 1);
+		at = put(at, runs[index].denied, 1);
 		at = put(at, runs[index].locked, 1);
 		at = put(at, runs[index].no_dump, 1);
 		at = put(at, runs[index].merging, 1);

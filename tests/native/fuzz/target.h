@@ -12,7 +12,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Something seen: counts for coverage. Different things should have different numbers; how many there were is told at the end. */
+/* A behaviour, for coverage. Different behaviours have different numbers; their count is printed at the end. */
 void observe(uint64_t feature);
 
 /* Ends the process with a message and a trace of the actions so far: a finding. */

@@ -22,7 +22,7 @@ void fuzz_register(struct input *input)
 	};
 
 	if (chosen->registered) {
-		/* A piece of it, the whole, or more than it: all overlap. */
+		/* A part of it, the whole, or more than it: all overlap. */
 		region.length = choice & 0x40 ? PAGE : SLOT_BYTES;
 		fuzz_expect(plugin.register_memory(fuzz.device, &region), MEMCTL_OVERLAP, "register_memory twice");
 		return;
@@ -55,7 +55,7 @@ void fuzz_unregister(struct input *input)
 		    "unregister_memory");
 	if (!there)
 		return;
-	model_lift(&fuzz.model, slot);
+	model_revert(&fuzz.model, slot);
 	differs = model_compare(&fuzz.model);
 	if (differs)
 		finding("after unregister_memory: %s", differs);

@@ -15,7 +15,7 @@ static struct sigaction previous[NSIG];
 static struct {
 	_Atomic uintptr_t start;
 	_Atomic uintptr_t end;
-} closed[GUEST_COPY_SLOTS];
+} tolerated[GUEST_COPY_SLOTS];
 static atomic_ulong trespasses;
 
 static void on_fault(int number, siginfo_t *info, void *context)
@@ -25,7 +25,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
 
 	if (back) {
 		for (unsigned int slot = 0; counted && slot < GUEST_COPY_SLOTS; slot++) {
-			if (address >= closed[slot].start && address < closed[slot].end)
+			if (address >= tolerated[slot].start && address < tolerated[slot].end)
 				trespasses++;
 		}
 		armed = NULL;
@@ -67,14 +67,14 @@ int32_t guest_copy(void *context, void *destination, const void *source, size_t 
 
 void guest_copy_quarantine(unsigned int slot, const void *start, size_t length)
 {
-	closed[slot].start = (uintptr_t)start;
-	closed[slot].end = (uintptr_t)start + length;
+	tolerated[slot].start = (uintptr_t)start;
+	tolerated[slot].end = (uintptr_t)start + length;
 }
 
 void guest_copy_release(unsigned int slot)
 {
-	closed[slot].end = 0;
-	closed[slot].start = 0;
+	tolerated[slot].end = 0;
+	tolerated[slot].start = 0;
 }
 
 unsigned long guest_copy_trespasses(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Copies that survive a closed or truncated page, as a VMM gives them to the device. */
+/* Copies that survive an access fault, as a VMM offers them to the device. */
 #ifndef GUEST_COPY_H
 #define GUEST_COPY_H
 

@@ -27,7 +27,7 @@ enum access_change { OPEN = 0, NO_READ = 1, NO_WRITE = 2, NO_ACCESS = 3 };
 enum merging { MERGING_AS_REGISTERED, MERGING_ON, MERGING_OFF };
 
 struct page_state {
-	uint8_t closed; /* enum access_change */
+	uint8_t denied; /* enum access_change */
 	bool locked;
 	bool no_dump;
 	uint8_t merging;
@@ -79,7 +79,7 @@ struct model {
 	uint64_t unanswered;
 	uint64_t refused_commands;
 	struct slot slots[SLOTS];
-	/* Of the last request: what the dirty log must have been told, and what happened, for coverage. */
+	/* Of the last request: the ranges that the dirty log must contain, and events, for coverage. */
 	struct range dirty[MAX_DIRTY];
 	unsigned int dirty_count;
 	uint32_t last_errno;
@@ -91,7 +91,7 @@ struct model {
 uint64_t slot_base(unsigned int slot);
 void model_reserve(struct model *model);
 void model_map(struct model *model, unsigned int slot, enum backing backing, uint32_t flags);
-void model_lift(struct model *model, unsigned int slot);
+void model_revert(struct model *model, unsigned int slot);
 void model_truncate(struct model *model, unsigned int slot, bool cut);
 bool model_covers(const struct model *model, uint64_t address, uint64_t length);
 /* Whether the byte is in guest RAM and no FREE may have dropped it. */

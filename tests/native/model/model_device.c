@@ -85,7 +85,7 @@ void model_reset(struct model *model)
 	model->channel_count = 0;
 	for (unsigned int slot = 0; slot < SLOTS; slot++) {
 		if (model->slots[slot].registered)
-			model_lift(model, slot);
+			model_revert(model, slot);
 	}
 }
 
@@ -225,7 +225,7 @@ static bool buffer_closed(const struct model *model, uint64_t buffer)
 		for (unsigned int byte = 0; byte < BUFFER_SIZE; byte++) {
 			uint64_t offset = buffer + byte - slot_base(slot);
 
-			if (offset < SLOT_BYTES && model->slots[slot].pages[offset / PAGE].closed & NO_WRITE)
+			if (offset < SLOT_BYTES && model->slots[slot].pages[offset / PAGE].denied & NO_WRITE)
 				return true;
 		}
 	}

@@ -130,14 +130,14 @@ bool model_copy_in(struct model *model, bool real, uint64_t address, const void 
 	while (*done < length) {
 		uint64_t offset;
 		struct slot *slot = find(model, address + *done, &offset);
-		size_t most;
+		size_t part;
 
 		if (!slot)
 			return false;
-		most = SLOT_BYTES - offset < length - *done ? SLOT_BYTES - offset : length - *done;
-		if (guest_copy(NULL, (real ? slot->real : slot->twin) + offset, (const uint8_t *)from + *done, most))
+		part = SLOT_BYTES - offset < length - *done ? SLOT_BYTES - offset : length - *done;
+		if (guest_copy(NULL, (real ? slot->real : slot->twin) + offset, (const uint8_t *)from + *done, part))
 			return false;
-		*done += most;
+		*done += part;
 	}
 	return true;
 }
@@ -147,21 +147,21 @@ bool model_copy_out(struct model *model, bool real, uint64_t address, void *to, 
 	for (size_t done = 0; done < length;) {
 		uint64_t offset;
 		struct slot *slot = find(model, address + done, &offset);
-		size_t most;
+		size_t part;
 
 		if (!slot)
 			return false;
-		most = SLOT_BYTES - offset < length - done ? SLOT_BYTES - offset : length - done;
-		if (guest_copy(NULL, (uint8_t *)to + done, (real ? slot->real : slot->twin) + offset, most))
+		part = SLOT_BYTES - offset < length - done ? SLOT_BYTES - offset : length - done;
+		if (guest_copy(NULL, (uint8_t *)to + done, (real ? slot->real : slot->twin) + offset, part))
 			return false;
-		done += most;
+		done += part;
 	}
 	return true;
 }
 
 static bool same(const struct page_state *left, const struct page_state *right)
 {
-	return left->closed == right->closed && left->locked == right->locked && left->no_dump == right->no_dump &&
+	return left->denied == right->denied && left->locked == right->locked && left->no_dump == right->no_dump &&
 	       left->merging == right->merging && left->name == right->name;
 }
 
@@ -225,7 +225,7 @@ static int call(const struct model *model, struct slot *slot, uint64_t offset, u
 			 (unsigned long long)state->name);
 		return errno_of(prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, at, length, state->name ? name : NULL));
 	default:
-		access = (state->closed & NO_READ ? 0 : PROT_READ) | (state->closed & NO_WRITE ? 0 : PROT_WRITE);
+		access = (state->denied & NO_READ ? 0 : PROT_READ) | (state->denied & NO_WRITE ? 0 : PROT_WRITE);
 		if (!access && model->held_readable)
 			access = PROT_READ;
 		return errno_of(mprotect(at, length, access));
@@ -250,7 +250,7 @@ static void set(struct page_state *state, enum function function, uint64_t name)
 		state->name = name;
 		break;
 	default:
-		state->closed = function == MPROTECT_NONE ? NO_ACCESS : function == MPROTECT_R ? NO_WRITE :
+		state->denied = function == MPROTECT_NONE ? NO_ACCESS : function == MPROTECT_R ? NO_WRITE :
 				function == MPROTECT_W ? NO_READ : OPEN;
 	}
 }
@@ -329,15 +329,15 @@ int model_change(struct model *model, uint64_t address, uint64_t length, enum fu
 	return 0;
 }
 
-void model_lift(struct model *model, unsigned int slot)
+void model_revert(struct model *model, unsigned int slot)
 {
 	static const enum function kinds[] = { UNMERGEABLE, DONTDUMP, SET_VMA_ANON_NAME, MUNLOCK, MPROTECT_RW };
 	static const struct page_state untouched;
-	struct slot *lifted = &model->slots[slot];
+	struct slot *reverted = &model->slots[slot];
 
 	for (unsigned int kind = 0; kind < sizeof(kinds) / sizeof(kinds[0]); kind++)
-		call(model, lifted, 0, SLOT_BYTES, kinds[kind], &untouched);
-	memset(lifted->pages, 0, sizeof(lifted->pages));
+		call(model, reverted, 0, SLOT_BYTES, kinds[kind], &untouched);
+	memset(reverted->pages, 0, sizeof(reverted->pages));
 }
 
 void model_keep_readable(struct model *model, bool enabled)
@@ -345,10 +345,10 @@ void model_keep_readable(struct model *model, bool enabled)
 	model->held_readable = enabled;
 	for (unsigned int slot = 0; slot < SLOTS; slot++) {
 		for (unsigned int page = 0; page < SLOT_PAGES; page++) {
-			struct slot *held = &model->slots[slot];
+			struct slot *kept = &model->slots[slot];
 
-			if (held->registered && held->pages[page].closed == NO_ACCESS)
-				call(model, held, page * PAGE, PAGE, MPROTECT_NONE, &held->pages[page]);
+			if (kept->registered && kept->pages[page].denied == NO_ACCESS)
+				call(model, kept, page * PAGE, PAGE, MPROTECT_NONE, &kept->pages[page]);
 		}
 	}
 }

@@ -76,7 +76,7 @@ void *stress_driver(void *unused)
 	return NULL;
 }
 
-/* A region comes and goes. Once it is gone, nothing may touch it: it is closed, and its file holds a pattern. */
+/* A region comes and goes. Once it is gone, nothing may touch it: it is inaccessible, and its file contains a pattern. */
 void *stress_memory(void *unused)
 {
 	static uint8_t pattern[PASSING_PAGES * PAGE];

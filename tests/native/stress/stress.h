@@ -65,7 +65,7 @@ void *stress_memory(void *unused);
 void *stress_switches(void *unused);
 void *stress_migration(void *unused);
 void *stress_collections(void *unused);
-/* As a driver does, with this many channels. False if the device refused: the passing region may be away, or closed. */
+/* As a driver does, with this many channels. False if the device refused: the passing region may be absent or inaccessible. */
 bool stress_connect(memctl_device *device, unsigned int channels);
 
 #endif

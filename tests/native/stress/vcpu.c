@@ -150,7 +150,7 @@ static void own_memory(struct vcpu *vcpu)
 		expect(vcpu, got, 0, "MPROTECT_NONE");
 		if (got == 0)
 			check_access(vcpu, page, false, false, pattern, "MPROTECT_NONE");
-		expect(vcpu, request(vcpu, C_MLOCK, address, length, 0), ENOMEM, "MLOCK of closed memory");
+		expect(vcpu, request(vcpu, C_MLOCK, address, length, 0), ENOMEM, "MLOCK of inaccessible memory");
 		expect(vcpu, request(vcpu, C_RW, address, length, 0), 0, "MPROTECT_RW");
 		check_access(vcpu, page, true, true, pattern, "MPROTECT_RW");
 		break;
