@@ -21,7 +21,8 @@ usage: ./build.sh COMMAND
   build           make out/: libmemctl.so, memctl_plugin.h, memctl-vmm, selftest.elf
   demo            build, boot a guest under /dev/kvm and show what each function does
   test            build and run every test; the last line is "N passed, N failed, N skipped"
-  bench           time of a request as ratios of the bare system call, in one run
+  bench [--docs docs]
+                  what a request costs, timed and counted, each figure with its bar, into out/ and docs/performance.md
   guest           the Linux guest side: driver, tool and the guest image of the tests
   shell           boot that guest with a shell on this terminal
   fuzz [MINUTES]  fuzz the device and the library (default 10)
@@ -74,8 +75,12 @@ need_for_test() {
     need shellcheck command -v shellcheck
     need strace command -v strace
     need g++ command -v g++
+    need_for_counts
     install_missing
 }
+
+# Counting runs the library under valgrind.
+need_for_counts() { need valgrind command -v valgrind; }
 
 log() { printf '== %s\n' "$*"; }
 
@@ -178,6 +183,7 @@ test_all() {
     suite lint lint
     suite device dotnet test MemctlPlugin.sln --nologo -v quiet
     suite shim run_cargo test --quiet
+    suite counts run_cargo run --release --quiet -p memctl-bench -- check
     suite native tests/native/run.sh
     suite selftest tests/selftest/run.sh
     suite linux-guest tests/linux-guest/run.sh
@@ -240,7 +246,9 @@ lint)
     ;;
 bench)
     build_all
-    run_cargo run --release --quiet -p memctl-shim --example bench
+    need_for_counts
+    install_missing
+    run_cargo run --release --quiet -p memctl-bench -- run "${@:2}"
     ;;
 guest) need_for_build && tests/linux-guest/build-image.sh ;;
 shell) build_all && exec tests/linux-guest/shell.sh ;;

@@ -123,7 +123,7 @@ pub struct Channel {
     pub buffer: u64,
 }
 
-/// A device, and RAM that it was told of.
+/// A device, and the RAM that is registered with it.
 #[derive(Clone, Copy)]
 pub struct Guest<'a> {
     pub bus: &'a dyn Bus,

@@ -69,13 +69,13 @@ pub fn measure(subject: Subject, plugin: &Path) -> Result<Measured, Box<dyn Erro
         .map_err(|error| format!("valgrind (Debian package valgrind) can't be started: {error}"))?;
     drop(log);
     let mut stdout = child.stdout.take().ok_or("no standard output")?;
-    let told = thread::spawn(move || {
+    let printed = thread::spawn(move || {
         let mut text = String::new();
         stdout.read_to_string(&mut text).map(|_| text)
     });
     let events = trace::read(BufReader::with_capacity(1 << 20, trace), REQUESTS.len());
     let status = child.wait()?;
-    let told = told
+    let printed = printed
         .join()
         .map_err(|_| "the reader of standard output panicked")??;
     if !status.success() {
@@ -83,7 +83,7 @@ pub fn measure(subject: Subject, plugin: &Path) -> Result<Measured, Box<dyn Erro
     }
     Ok(Measured {
         events: events?,
-        symbols: Symbols::read(&told).ok_or("the subject did not print its maps")?,
+        symbols: Symbols::read(&printed).ok_or("the subject did not print its maps")?,
     })
 }
 

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::ptr::with_exposed_provenance_mut;
+use std::thread;
 
 use memctl_shim::Plugin;
 
@@ -23,8 +24,17 @@ pub fn run(subject: Subject, plugin: &std::path::Path) -> Result<(), Box<dyn std
         Subject::StandIn => Box::new(StandIn::new(&[(RAM, ram)])),
         Subject::Memctl => Box::new(bus::memctl(&Plugin::load(plugin)?, "", ram)?),
     };
-    let guest = Guest { bus: &*bus, ram };
+    // As a vCPU has one: a thread whose stack begins at a page's end, wherever arguments have put this one's.
+    thread::scope(|scope| scope.spawn(|| vcpu(&*bus, ram, marker)).join())
+        .map_err(|_| "the counted thread panicked")?;
+    print!("{}", fs::read_to_string("/proc/self/maps")?);
+    Ok(())
+}
+
+fn vcpu(bus: &dyn Bus, ram: Ram, marker: Ram) {
+    let guest = Guest { bus, ram };
     let channel = guest.connect([0])[0];
+    let marker = |word: usize| marker.at(8 * word as u64).cast::<u64>();
 
     for _ in 0..WARM_UP {
         for request in 0..REQUESTS.len() {
@@ -34,11 +44,12 @@ pub fn run(subject: Subject, plugin: &std::path::Path) -> Result<(), Box<dyn std
     }
     for request in 0..REQUESTS.len() {
         prepare(&guest, channel, request);
+        let (begin, end) = (marker(2 * request), marker(2 * request + 1));
         // SAFETY: two words of the marker page.
-        unsafe { marker.add(2 * request).write_volatile(1) };
+        unsafe { begin.write_volatile(1) };
         start(&guest, channel, request);
         // SAFETY: as above.
-        unsafe { marker.add(2 * request + 1).write_volatile(1) };
+        unsafe { end.write_volatile(1) };
         if request > 0 {
             assert_eq!(guest.outcome(channel), 0, "{}", REQUESTS[request]);
         }
@@ -49,16 +60,17 @@ pub fn run(subject: Subject, plugin: &std::path::Path) -> Result<(), Box<dyn std
     println!("ram {:x}", ram.start as usize);
     println!("thread {thread:x}");
     println!("stack {:x}", &raw const thread as usize);
-    print!("{}", fs::read_to_string("/proc/self/maps")?);
-    Ok(())
 }
 
-fn map_marker() -> *mut u64 {
+fn map_marker() -> Ram {
     let wanted = with_exposed_provenance_mut(MARKER as usize);
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
     let access = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: a fresh mapping at an address that must be free.
     let marker = unsafe { libc::mmap(wanted, PAGE as usize, access, flags, -1, 0) };
     assert_eq!(marker, wanted, "the marker page's place is taken");
-    marker.cast()
+    Ram {
+        start: marker.cast(),
+        length: PAGE,
+    }
 }

@@ -11,8 +11,7 @@ use crate::bus::PAGE;
 
 /// Anonymous memory that was reserved in one block of at least this size is the managed heap.
 const MANAGED_RESERVATION: u64 = 64 << 20;
-/// How far a thread's own memory reaches below and above its thread pointer.
-const TLS_BELOW: u64 = 4096;
+/// How far a thread's own memory reaches above its thread pointer; below, it reaches to the thread's stack.
 const TLS_ABOVE: u64 = 4096;
 const STACK_REACH: u64 = 1 << 20;
 
@@ -87,10 +86,10 @@ impl Symbols {
         if address >= self.ram && address < self.ram + RAM_PAGES * PAGE {
             return "guest RAM".to_owned();
         }
-        if address.abs_diff(self.stack) < STACK_REACH {
+        if (self.stack - STACK_REACH..=self.stack).contains(&address) {
             return "stack".to_owned();
         }
-        if (self.thread - TLS_BELOW..self.thread + TLS_ABOVE).contains(&address) {
+        if (self.stack..self.thread + TLS_ABOVE).contains(&address) {
             return "thread-local".to_owned();
         }
         let Some(index) = self.mapping(address) else {
