@@ -93,6 +93,7 @@ fn run(path: &Path, directory: &Path, docs: Option<&Path>) -> Result<(), Box<dyn
     counted::run(path, &mut report)?;
     blocks::run(&plugin, &mut report)?;
     scaling::splits(&plugin, &mut report)?;
+    scaling::regions(&plugin, &mut report)?;
     scaling::channels(&plugin, &mut report)?;
     control::statistics(&plugin, &mut report)?;
     fs::write(

@@ -12,6 +12,8 @@ use crate::stand_in::StandIn;
 
 const SPLITS: [u64; 5] = [0, 64, 1_000, 4_000, 16_000];
 const CHANNELS: [u64; 5] = [1, 16, 256, 1_024, 4_096];
+/// As many as a device takes.
+const REGIONS: u64 = 4_096;
 /// Where a region lies that no guest touches.
 const ELSEWHERE: u64 = 0x80_0000_0000;
 
@@ -89,6 +91,41 @@ pub fn splits(plugin: &Plugin, report: &mut Report) -> Result<(), Box<dyn Error>
             .map(|(name, points)| Series { name, points })
             .collect(),
     });
+    Ok(())
+}
+
+/// One more region beside as many as a device takes.
+pub fn regions(plugin: &Plugin, report: &mut Report) -> Result<(), Box<dyn Error>> {
+    let ram = Ram::new(16);
+    let device = bus::memctl(plugin, "", ram)?;
+    let memory = Ram::new(REGIONS);
+    let region = |index: u64| Region {
+        guest_address: ELSEWHERE + 2 * index * PAGE,
+        length: PAGE,
+        host_address: memory.at(index * PAGE),
+        flags: RegionFlags::default(),
+    };
+    let register = |index| {
+        // SAFETY: mapped to the end of the process, accessed through raw pointers only.
+        unsafe { device.register_memory(&region(index)) }.expect("a region that overlaps nothing");
+    };
+    let unregister = |index| {
+        let region = region(index);
+        let outcome = device.unregister_memory(region.guest_address, region.length);
+        outcome.expect("a region that is registered");
+    };
+    // The buffers' region is one of them.
+    let last = REGIONS - 2;
+    (0..last).for_each(register);
+    let times = alternate(&[&|| {
+        register(last);
+        unregister(last);
+    }]);
+    report.add(
+        format!("register and unregister one region beside {last} others"),
+        "us",
+        times.figure(|sides| sides[0] / 1e3),
+    );
     Ok(())
 }
 
