@@ -97,14 +97,13 @@ fn pipe() -> Result<(File, OwnedFd), Box<dyn Error>> {
     Ok(unsafe { (File::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) })
 }
 
-/// Blocks of `size` bytes that an access touches.
-pub fn blocks(event: Event, size: u64) -> std::ops::RangeInclusive<u64> {
+/// Blocks of `size` bytes that an access touches; none for a system call, as the kernel's accesses are not traced.
+pub fn blocks(event: Event, size: u64) -> std::ops::Range<u64> {
     match event {
         Event::Instruction { address, size: bytes } | Event::Data { address, size: bytes } => {
-            address / size..=(address + bytes.max(1) - 1) / size
+            address / size..(address + bytes.max(1) - 1) / size + 1
         }
-        // An empty range: the kernel's accesses are not traced.
-        Event::SystemCall(_) => 1..=0,
+        Event::SystemCall(_) => 0..0,
     }
 }
 

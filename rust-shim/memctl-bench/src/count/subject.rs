@@ -42,7 +42,7 @@ fn vcpu(bus: &dyn Bus, ram: Ram, marker: Ram) {
             start(&guest, channel, request);
         }
     }
-    for request in 0..REQUESTS.len() {
+    for (request, name) in REQUESTS.iter().enumerate() {
         prepare(&guest, channel, request);
         let (begin, end) = (marker(2 * request), marker(2 * request + 1));
         // SAFETY: two words of the marker page.
@@ -51,7 +51,7 @@ fn vcpu(bus: &dyn Bus, ram: Ram, marker: Ram) {
         // SAFETY: as above.
         unsafe { end.write_volatile(1) };
         if request > 0 {
-            assert_eq!(guest.outcome(channel), 0, "{}", REQUESTS[request]);
+            assert_eq!(guest.outcome(channel), 0, "{name}");
         }
     }
 
