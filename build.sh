@@ -16,16 +16,17 @@ x86_64) RID=linux-x64 ;;
     ;;
 esac
 
-SUITES=(lint device shim native rehearsals selftest linux-guest)
+SUITES=(lint docs device shim counts native rehearsals selftest linux-guest)
 
 usage() {
     cat <<'TEXT'
 usage: ./build.sh COMMAND
   build           make out/: libmemctl.so, memctl_plugin.h, memctl-vmm, selftest.elf
   demo            build, boot a guest and show what each function does
-  test [SUITE...] build and run every test, or those of some suites: lint, device, shim, native, rehearsals, selftest,
-                  linux-guest; the last line is "N passed, N failed, N skipped"
-  bench           time of a request as ratios of the bare system call, in one run
+  test [SUITE...] build and run every test, or those of some suites: lint, docs, device, shim, counts, native, rehearsals,
+                  selftest, linux-guest; the last line is "N passed, N failed, N skipped"
+  bench [--docs docs]
+                  what a request costs, timed and counted, each figure with its bar, into out/ and docs/performance.md
   guest           the Linux guest side: driver, tool and the guest image of the tests
   shell           boot that guest with a shell on this terminal
   fuzz [MINUTES]  fuzz the device and the library (default 10)
@@ -59,7 +60,7 @@ need_for_build() {
 }
 
 need_for_test() {
-    need_programs shellcheck shellcheck strace strace g++ g++ setpriv util-linux
+    need_programs shellcheck shellcheck strace strace g++ g++ setpriv util-linux valgrind valgrind
     perl -MTAP::Parser -MJSON::PP -e 1 2>/dev/null || install_debian perl
     perl -MXML::LibXML -e 1 2>/dev/null || install_debian libxml-libxml-perl
 }
@@ -171,6 +172,11 @@ test_suite() {
         cargo_words test --doc
         results check shim "the documentation's example compiles" "${words[@]}"
         ;;
+    docs) results tap docs tests/docs/run.sh ;;
+    counts)
+        cargo_words run --release -p memctl-bench -- check
+        results tap counts "${words[@]}"
+        ;;
     native) tests/native/run.sh || FAILED=1 ;;
     rehearsals)
         cargo_words test "$(runner "$TOP/tests/host/with-kvm.sh" -k debian bare-metal --)" -p memctl-vmm --test life_cycle
@@ -252,7 +258,8 @@ lint)
     ;;
 bench)
     build_all
-    run_cargo run --release -p memctl-shim --example bench
+    need_programs valgrind valgrind
+    run_cargo run --release -p memctl-bench -- run "${@:2}"
     ;;
 guest) need_for_build && tests/linux-guest/build-image.sh ;;
 shell)
