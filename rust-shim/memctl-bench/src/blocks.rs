@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How costs grow with guest RAM: regions, for want of blocks.
+//! How costs grow with guest RAM that comes and goes in blocks, as virtio-mem's does.
 
 use std::cell::Cell;
 use std::error::Error;
@@ -11,7 +11,7 @@ use crate::bus::{self, Channel, Guest, Ram, DONTNEED, PAGE};
 use crate::measure::{alternate, Spread};
 use crate::report::{Bar, Curve, Report, Series};
 
-const BLOCKS: [u64; 7] = [1, 8, 64, 512, 1_024, 2_048, 4_095];
+const BLOCKS: [u64; 7] = [1, 8, 64, 512, 4_096, 65_536, 524_288];
 /// Bytes of a block, which are those of virtio-mem's in Cloud Hypervisor.
 const BLOCK: u64 = 2 << 20;
 /// Where blocks begin in guest-physical space.
@@ -34,32 +34,40 @@ fn shuffled(count: u64) -> Vec<u64> {
     numbers
 }
 
-/// Guest RAM beside the buffers: blocks of one reservation, that come and go.
+/// A region of guest RAM whose blocks come and go.
 struct Blocks<'a> {
     device: &'a Device,
     reserved: Ram,
 }
 
-impl Blocks<'_> {
+impl<'a> Blocks<'a> {
+    fn new(device: &'a Device, count: u64) -> Result<Self, memctl_shim::Error> {
+        let reserved = Ram::new(count * BLOCK / PAGE);
+        let region = Region {
+            guest_address: FIRST,
+            length: reserved.length,
+            host_address: reserved.start,
+            block_size: BLOCK,
+            flags: RegionFlags::default(),
+        };
+        // SAFETY: mapped to the end of the process, accessed through raw pointers only.
+        unsafe { device.register_memory(&region)? };
+        Ok(Blocks { device, reserved })
+    }
+
     fn address(block: u64) -> u64 {
         FIRST + block * BLOCK
     }
 
     fn plug(&self, block: u64) {
-        let region = Region {
-            guest_address: Self::address(block),
-            length: BLOCK,
-            host_address: self.reserved.at(block * BLOCK),
-            flags: RegionFlags::default(),
-        };
-        // SAFETY: mapped to the end of the process, accessed through raw pointers only.
-        unsafe { self.device.register_memory(&region) }.expect("an absent block");
+        self.device
+            .plug_memory(Self::address(block), BLOCK)
+            .expect("an absent block");
     }
 
     fn unplug(&self, block: u64) {
-        let address = Self::address(block);
         self.device
-            .unregister_memory(address, BLOCK)
+            .unplug_memory(Self::address(block), BLOCK)
             .expect("a present block");
     }
 }
@@ -120,12 +128,8 @@ pub fn run(plugin: &Plugin, report: &mut Report) -> Result<(), Box<dyn Error>> {
     let device = bus::memctl(plugin, "", ram)?;
     let guest = Guest { bus: &device, ram };
     let channel = guest.connect([0])[0];
-    let blocks = Blocks {
-        device: &device,
-        reserved: Ram::new(most * BLOCK / PAGE),
-    };
-
     let resident = resident_kib();
+    let blocks = Blocks::new(&device, most)?;
     let mut present = 0;
     let (mut look_ups, mut plugs, mut unplugs) = (Vec::new(), Vec::new(), Vec::new());
     for count in BLOCKS {

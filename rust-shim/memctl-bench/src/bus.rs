@@ -108,6 +108,7 @@ pub fn memctl(plugin: &Plugin, options: &str, ram: Ram) -> Result<Device, Error>
         guest_address: RAM,
         length: ram.length,
         host_address: ram.start,
+        block_size: 0,
         flags: RegionFlags::default(),
     };
     // SAFETY: mapped to the end of the process, accessed through raw pointers only.

@@ -62,6 +62,7 @@ pub fn splits(plugin: &Plugin, report: &mut Report) -> Result<(), Box<dyn Error>
         guest_address: ELSEWHERE,
         length: untouched.length,
         host_address: untouched.start,
+        block_size: 0,
         flags: RegionFlags::default(),
     };
     let times = alternate(&[&|| {
@@ -103,6 +104,7 @@ pub fn regions(plugin: &Plugin, report: &mut Report) -> Result<(), Box<dyn Error
         guest_address: ELSEWHERE + 2 * index * PAGE,
         length: PAGE,
         host_address: memory.at(index * PAGE),
+        block_size: 0,
         flags: RegionFlags::default(),
     };
     let register = |index| {
