@@ -49,7 +49,7 @@ static void add_kib(struct changes *changes, const char *what, uint64_t before, 
 
 static const char *name_of(const struct view *view)
 {
-	return strstr(view->name, NAME_PREFIX) ? view->name : "none";
+	return is_named(view) ? view->name : "none";
 }
 
 /* Of memory that belongs to a file only what left the file is the host's again. */

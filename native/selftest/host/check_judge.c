@@ -92,6 +92,8 @@ static void check_names(void)
 	step = quiet_step(FUNC_SET_VMA_ANON_NAME, BACKING_PRIVATE);
 	strcpy(step.after.range.name, "[anon:" NAME_PREFIX "7]");
 	sees(step, "a name that stays when it is cleared");
+	strcpy(step.after.range.name, "[anon:]");
+	sees(step, "an empty name where there must be none");
 	step = quiet_step(FUNC_SET_VMA_ANON_NAME, BACKING_HUGEPAGES);
 	step.reference_errno = EBADF;
 	sees(step, "success where this kernel answers EBADF");

@@ -164,6 +164,11 @@ static const char *known_protection(const struct step *step)
 	}
 }
 
+bool is_named(const struct view *view)
+{
+	return !strncmp(view->name, "[anon:", 6) || !strncmp(view->name, "[anon_shmem:", 12);
+}
+
 /* The name that the kernel gives this memory here is the one that the VMM's must have. */
 static void judge_name(struct step *step)
 {
@@ -171,8 +176,8 @@ static void judge_name(struct step *step)
 		must_be_word(step, "name", step->after.range.name, step->before.range.name);
 	else if (step->arg)
 		must_be_word(step, "name", step->after.range.name, step->reference_after.range.name);
-	else if (strstr(step->after.range.name, NAME_PREFIX))
-		blame(step, "name is %s still", step->after.range.name);
+	else if (is_named(&step->after.range))
+		blame(step, "name is %s, must be none", step->after.range.name);
 }
 
 static void judge_attributes(struct step *step)

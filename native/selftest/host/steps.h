@@ -46,6 +46,9 @@ struct step {
 /* Whether the step is one that the device answers itself, without the kernel. */
 bool is_refused_by_device(const struct step *step);
 
+/* Whether the range has a name of its own, be it an empty one. */
+bool is_named(const struct view *view);
+
 /* Sets step->fault. */
 void judge(struct step *step);
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #ifndef PR_SET_VMA
@@ -205,17 +205,27 @@ static char page_state(uint64_t entry, int kpageflags)
 }
 
 /*
- * MADV_FREE and others mark pages in batches, one for each processor. Moving a
- * page of ours completes them all.
+ * MADV_FREE and others mark pages in batches, one for each processor. MADV_COLD
+ * completes that of the processor it runs on, in every kernel.
  */
 static void complete_batches(void)
 {
 	static char page[PAGE] __attribute__((aligned(PAGE)));
-	void *pages[] = { page };
-	int node = 0, status;
+	cpu_set_t all, one;
+	int cpu;
 
 	page[0] = 1;
-	syscall(SYS_move_pages, 0, 1UL, pages, &node, &status, 0);
+	if (sched_getaffinity(0, sizeof(all), &all))
+		return;
+	for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		sched_setaffinity(0, sizeof(one), &one);
+		madvise(page, PAGE, MADV_COLD);
+	}
+	sched_setaffinity(0, sizeof(all), &all);
 }
 
 int probe_pages(const struct guest_ram *ram, uint64_t gpa, uint64_t length,
