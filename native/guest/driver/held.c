@@ -7,7 +7,8 @@
  * that asked for it: the pages stay pinned, one map for all files knows what is
  * in force on each frame, and the file's last close reverts it before it lets go
  * of the page. A frame belongs to one file only, as the host does not count
- * locks, and a file to one process, whose RLIMIT_MEMLOCK is charged.
+ * locks, and a file to one process, which is charged. The map and its lock are
+ * private to this file, so that no other code can leave a frame behind.
  */
 #include <linux/idr.h>
 #include <linux/mm.h>
@@ -128,7 +129,7 @@ static void memctl_unpin_frame(unsigned long frame)
 }
 
 /*
- * The host has, or has not, reverted @effect on a run of frames. A frame that
+ * The host has, or has not, reverted @effect on an extent of frames. A frame that
  * can't be touched is kept for good: nobody may ever be given it. Returns how
  * many frames were let go.
  */
@@ -192,8 +193,8 @@ static unsigned long memctl_revert_listed(unsigned int effect, unsigned int coun
 
 /*
  * Reverts @effect on the frames from @first to @last that file @id holds. With
- * @only_new those that the request in progress has put it on. Returns frames let
- * go.
+ * @only_new on those to which the request in progress applied it. Returns frames
+ * let go.
  */
 static unsigned long memctl_revert_frames(unsigned int id, unsigned int effect,
 					  unsigned long first, unsigned long last,

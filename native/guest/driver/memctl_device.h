@@ -152,6 +152,9 @@ int memctl_ranges(u64 func_code, const struct memctl_range *ranges, unsigned int
 		  u64 arg, unsigned int *done, struct memctl_buf *answer);
 int memctl_ranges_ioctl(struct memctl_ranges __user *user);
 
+/* pidfd.c */
+struct mm_struct *memctl_get_mm(int pidfd);
+
 /* process.c */
 int memctl_process_ioctl(struct memctl_file *mfile, struct memctl_process_ranges __user *user);
 

@@ -8,17 +8,12 @@
  * worth of ranges. Only memory that is anonymous and this process's alone will
  * do: a discard on other memory takes it from someone else.
  */
-#include <linux/capability.h>
-#include <linux/file.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
-#include <linux/overflow.h>
 #include <linux/pfn.h>
-#include <linux/pid.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
-#include <linux/sched/task.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -159,16 +154,16 @@ static bool memctl_goes_on(const struct memctl_batch *batch, int ret)
 /* Adds a pinned page to the list, and makes the request if it is full. */
 static int memctl_add_page(struct memctl_batch *batch, struct page *page)
 {
-	struct memctl_range *last = &batch->ranges[batch->count - 1];
+	struct memctl_range *next = &batch->ranges[batch->count];
 	phys_addr_t addr = page_to_phys(page);
 	int ret = 0;
 
-	if (batch->count && last->addr + last->length == addr &&
-	    last->length < MEMCTL_ENTRY_BYTES) {
-		last->length += PAGE_SIZE;
+	if (batch->count && next[-1].addr + next[-1].length == addr &&
+	    next[-1].length < MEMCTL_ENTRY_BYTES) {
+		next[-1].length += PAGE_SIZE;
 	} else {
-		batch->ranges[batch->count].addr = addr;
-		batch->ranges[batch->count].length = PAGE_SIZE;
+		next->addr = addr;
+		next->length = PAGE_SIZE;
 		batch->from[batch->count] = batch->at;
 		batch->count++;
 	}
@@ -326,42 +321,6 @@ static int memctl_gather(struct memctl_batch *batch)
 		call->ret_code = batch->refused_code;
 	}
 	return ret;
-}
-
-/* The memory of the process that a pidfd names, -1 for the caller's. */
-static struct mm_struct *memctl_get_mm(int pidfd)
-{
-	struct task_struct *task;
-	struct mm_struct *mm;
-	struct file *file;
-	struct pid *pid;
-
-	if (pidfd == -1) {
-		mmget(current->mm);
-		return current->mm;
-	}
-
-	file = fget(pidfd);
-	if (!file)
-		return ERR_PTR(-EBADF);
-	pid = memctl_pidfd_pid(file);
-	task = pid ? get_pid_task(pid, PIDTYPE_PID) : NULL;
-	fput(file);
-	if (!pid)
-		return ERR_PTR(-EBADF);
-	if (!task)
-		return ERR_PTR(-ESRCH);
-
-	mm = get_task_mm(task);
-	put_task_struct(task);
-	if (!mm)
-		return ERR_PTR(-ESRCH);
-	/* Whoever has opened the device can reach all memory; this says: knowingly. */
-	if (mm != current->mm && !capable(CAP_SYS_PTRACE)) {
-		mmput(mm);
-		return ERR_PTR(-EPERM);
-	}
-	return mm;
 }
 
 static int memctl_process_ranges(struct memctl_file *mfile, struct memctl_process_ranges *call)

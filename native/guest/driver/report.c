@@ -2,7 +2,7 @@
 /*
  * memctl free page reporting: what the guest has free goes back to the host
  *
- * The kernel hands over runs of free pages a few seconds after they were freed, up
+ * The kernel hands over extents of free pages a few seconds after they were freed, up
  * to PAGE_REPORTING_CAPACITY at a time, and such a batch is one request. Off
  * unless asked for, and only one reporter (this or a balloon) can be registered.
  */
@@ -32,9 +32,9 @@ static struct memctl_device *to_memctl_device(struct device *misc_dev)
 	return container_of(misc, struct memctl_device, misc);
 }
 
-/* What the host refused of a batch: by number of the run, and an errno of those. */
+/* What the host refused of a batch: by number, and an errno of those. */
 struct memctl_refusals {
-	u64 runs;
+	u64 extents;
 	int error;
 };
 
@@ -77,9 +77,9 @@ static u64 memctl_find_method(struct memctl_reporting *reporting)
 }
 
 /*
- * Discards runs [@first, @end). One that the host refuses, say because it is
+ * Discards extents [@first, @end). One that the host refuses, say because it is
  * locked there, is noted and passed over; but private memory ends MEMCTL_REMOVE.
- * Returns the number of the run where it ended.
+ * Returns the number of the extent where it ended.
  */
 static unsigned int memctl_discard(struct memctl_reporting *reporting, u64 func_code,
 				   unsigned int first, unsigned int end,
@@ -102,15 +102,15 @@ static unsigned int memctl_discard(struct memctl_reporting *reporting, u64 func_
 		refused->error = error;
 		if (func_code == MEMCTL_REMOVE && (error == -EINVAL || error == -EACCES))
 			break;
-		refused->runs |= BIT_ULL(first);
+		refused->extents |= BIT_ULL(first);
 		first++;
 	}
 	return first;
 }
 
 /*
- * Discards runs [@first, @count) as private memory, and the canary with them in
- * the same request. If that is still there the memory is shared, as after a move
+ * Discards extents [@first, @count) as private memory, and the canary with them
+ * in the same request. If that is still there the memory is shared, as after a move
  * to another host, and nothing was freed. Returns the function that frees, 0 if
  * that is not known: a huge page of the host can't be freed for a canary alone.
  */
@@ -124,22 +124,22 @@ static u64 memctl_discard_private(struct memctl_reporting *reporting, unsigned i
 	canary->length = reporting->canary_length;
 	memctl_set_canary(reporting);
 	memctl_discard(reporting, MEMCTL_DONTNEED, first, count + 1, refused);
-	if (refused->runs & BIT_ULL(count)) {
-		refused->runs &= ~BIT_ULL(count);
+	if (refused->extents & BIT_ULL(count)) {
+		refused->extents &= ~BIT_ULL(count);
 		return 0;
 	}
 	if (memctl_canary_freed(reporting))
 		return MEMCTL_DONTNEED;
 
-	refused->runs &= GENMASK_ULL(first, 0) >> 1;
+	refused->extents &= GENMASK_ULL(first, 0) >> 1;
 	end = memctl_discard(reporting, MEMCTL_REMOVE, first, count, refused);
 	if (end == count)
 		return MEMCTL_REMOVE;
-	refused->runs |= GENMASK_ULL(count - 1, end);
+	refused->extents |= GENMASK_ULL(count - 1, end);
 	return 0;
 }
 
-/* Gives the first @count runs to the host. */
+/* Gives the first @count extents to the host. */
 static void memctl_discard_batch(struct memctl_reporting *reporting, unsigned int count,
 				 struct memctl_refusals *refused)
 {
@@ -155,7 +155,7 @@ static void memctl_discard_batch(struct memctl_reporting *reporting, unsigned in
 
 /*
  * Called from one work item, in process context. After an error the kernel
- * offers the same runs again, and no others before them: so it gets one only if
+ * offers the same extents again, and no others before them: so it gets one only if
  * the host has refused them all.
  */
 static int memctl_report(struct page_reporting_dev_info *prdev,
@@ -186,7 +186,7 @@ static int memctl_report(struct page_reporting_dev_info *prdev,
 	memctl_discard_batch(reporting, count, &refused);
 
 	for (i = 0; i < count; i++) {
-		if (refused.runs & BIT_ULL(i)) {
+		if (refused.extents & BIT_ULL(i)) {
 			atomic64_inc(&reporting->counter[MEMCTL_REPORT_ERRORS]);
 			continue;
 		}
@@ -194,7 +194,7 @@ static int memctl_report(struct page_reporting_dev_info *prdev,
 		atomic64_add(reporting->ranges[i].length,
 			     &reporting->counter[MEMCTL_REPORT_BYTES]);
 	}
-	if (hweight64(refused.runs) < nents)
+	if (hweight64(refused.extents) < nents)
 		return 0;
 
 	WRITE_ONCE(reporting->method, 0);
