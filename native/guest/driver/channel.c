@@ -23,6 +23,8 @@
 
 static_assert(sizeof(struct memctl_wire) == 32);
 static_assert(sizeof(struct memctl_buf) == sizeof(struct memctl_wire));
+/* Naturally aligned too: a list never crosses a page. */
+static_assert(MEMCTL_LIST_RANGES * sizeof(struct memctl_wire_range) == SZ_4K);
 
 /* The connected device, NULL while there is none. */
 static struct memctl_device __rcu *memctl_active;
@@ -138,6 +140,7 @@ static int memctl_read_info(struct memctl_device *mdev)
 			info->page_size);
 		return -EPROTO;
 	}
+	WRITE_ONCE(mdev->lists, info->minor_version >= 1);
 	return 0;
 }
 
@@ -217,12 +220,14 @@ static void memctl_free_channels(void *data)
 		return;
 	}
 
-	for_each_possible_cpu(cpu)
+	for_each_possible_cpu(cpu) {
 		kfree(per_cpu_ptr(mdev->channels, cpu)->wire);
+		kfree(per_cpu_ptr(mdev->channels, cpu)->list);
+	}
 }
 
 /**
- * devm_memctl_alloc_channels() - a channel and buffer for each possible CPU
+ * devm_memctl_alloc_channels() - channel, buffer and list for each possible CPU
  * @mdev: the device
  *
  * Return: 0 or a negative errno.
@@ -244,7 +249,8 @@ int devm_memctl_alloc_channels(struct memctl_device *mdev)
 	for_each_possible_cpu(cpu) {
 		channel = per_cpu_ptr(mdev->channels, cpu);
 		channel->wire = kzalloc_node(MEMCTL_WIRE_ALLOC, GFP_KERNEL, cpu_to_node(cpu));
-		if (!channel->wire)
+		channel->list = kzalloc_node(SZ_4K, GFP_KERNEL, cpu_to_node(cpu));
+		if (!channel->wire || !channel->list)
 			return -ENOMEM;
 	}
 	return 0;
@@ -309,36 +315,65 @@ int memctl_request(struct memctl_buf *buf)
 }
 
 /**
- * memctl_vmm_call() - make a request from the kernel
- * @func_code: one of the MEMCTL_* function codes
- * @addr: guest physical address, in units of the host's page
- * @length: bytes, in units of the host's page
- * @arg: number for MEMCTL_SET_VMA_ANON_NAME, otherwise 0
+ * memctl_request_list() - make one request for a list of ranges
+ * @func_code: what to do to each
+ * @ranges: the ranges, copied to this CPU's list with interrupts disabled
+ * @count: their number, at most MEMCTL_LIST_RANGES
+ * @arg: argument of the function
  * @buf: receives the answer
  *
- * Any context but NMI; interrupts are disabled while the host works, which
- * takes the longer the more memory @length covers.
- *
- * Return: 0 if the device answered: the outcome is in @buf. -EINVAL without a
- * device, -EIO if it did not answer, -EOPNOTSUPP in an NMI.
+ * Any context but NMI. Return: as memctl_request(), and -EOPNOTSUPP from a device
+ * that takes no lists.
  */
-long memctl_vmm_call(__u64 func_code, __u64 addr, __u64 length, __u64 arg,
-		     struct memctl_buf *buf)
+int memctl_request_list(u64 func_code, const struct memctl_range *ranges,
+			unsigned int count, u64 arg, struct memctl_buf *buf)
 {
-	struct memctl_buf request = {
-		.call = {
-			.func_code = func_code,
-			.addr = addr,
-			.length = length,
-			.arg = arg,
-		},
-	};
-	int ret = memctl_request(&request);
+	struct memctl_wire_range *list;
+	struct memctl_device *mdev;
+	unsigned long flags;
+	unsigned int i;
+	int ret;
 
-	if (ret)
-		return ret == -ENODEV ? -EINVAL : ret;
+	if (in_nmi())
+		return -EOPNOTSUPP;
 
-	*buf = request;
-	return 0;
+	local_irq_save(flags);
+	mdev = rcu_dereference_sched(memctl_active);
+	if (!mdev) {
+		ret = -ENODEV;
+	} else if (!READ_ONCE(mdev->lists)) {
+		ret = -EOPNOTSUPP;
+	} else {
+		list = this_cpu_ptr(mdev->channels)->list;
+		for (i = 0; i < count; i++) {
+			list[i].addr = cpu_to_le64(ranges[i].addr);
+			list[i].length = cpu_to_le64(ranges[i].length);
+		}
+		buf->call.func_code = func_code | MEMCTL_LIST;
+		buf->call.addr = virt_to_phys(list);
+		buf->call.length = count * sizeof(*list);
+		buf->call.arg = arg;
+		ret = memctl_request_on(mdev, buf);
+	}
+	local_irq_restore(flags);
+
+	if (ret == -EIO)
+		pr_err_ratelimited("memctl: request not answered\n");
+	return ret;
 }
-EXPORT_SYMBOL_GPL(memctl_vmm_call);
+
+/**
+ * memctl_forget_lists() - make single requests from now on
+ *
+ * For a guest that has moved to a device of protocol 1.0.
+ */
+void memctl_forget_lists(void)
+{
+	struct memctl_device *mdev;
+
+	rcu_read_lock();
+	mdev = rcu_dereference(memctl_active);
+	if (mdev)
+		WRITE_ONCE(mdev->lists, false);
+	rcu_read_unlock();
+}

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/memctl: one request for each ioctl
+ * /dev/memctl: one request for each ioctl, or one for many ranges
  *
- * An open file has no state: threads that share one share nothing but the
- * device.
+ * An open file has no state but what it holds of a process's memory (held.c).
  */
 #include <linux/capability.h>
 #include <linux/compat.h>
@@ -17,23 +16,37 @@
 
 static int memctl_open(struct inode *inode, struct file *file)
 {
+	struct memctl_file *mfile;
+	int ret;
+
 	if (!capable(CAP_SYS_ADMIN))
 		return -EACCES;
 	if (file->f_flags & O_EXCL)
 		return -EINVAL;
 
 	/* Discarding memory rewrites it, the kernel's own too, like /dev/mem. */
-	return security_locked_down(LOCKDOWN_DEV_MEM);
+	ret = security_locked_down(LOCKDOWN_DEV_MEM);
+	if (ret)
+		return ret;
+
+	mfile = memctl_file_alloc();
+	if (IS_ERR(mfile))
+		return PTR_ERR(mfile);
+	file->private_data = mfile;
+	return 0;
 }
 
-static long memctl_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+static int memctl_close(struct inode *inode, struct file *file)
 {
-	struct memctl_buf __user *user = (struct memctl_buf __user *)arg;
+	memctl_file_free(file->private_data);
+	return 0;
+}
+
+static int memctl_vmm_ioctl(struct memctl_buf __user *user)
+{
 	struct memctl_buf buf;
 	int ret;
 
-	if (cmd != MEMCTL_IOCTL_VMM)
-		return -EINVAL;
 	if (copy_from_user(&buf, user, sizeof(buf)))
 		return -EFAULT;
 
@@ -44,9 +57,26 @@ static long memctl_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	return copy_to_user(user, &buf, sizeof(buf)) ? -EFAULT : 0;
 }
 
+static long memctl_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	void __user *user = (void __user *)arg;
+
+	switch (cmd) {
+	case MEMCTL_IOCTL_VMM:
+		return memctl_vmm_ioctl(user);
+	case MEMCTL_IOCTL_RANGES:
+		return memctl_ranges_ioctl(user);
+	case MEMCTL_IOCTL_PROCESS_RANGES:
+		return memctl_process_ioctl(file->private_data, user);
+	default:
+		return -EINVAL;
+	}
+}
+
 static const struct file_operations memctl_fops = {
 	.owner = THIS_MODULE,
 	.open = memctl_open,
+	.release = memctl_close,
 	.unlocked_ioctl = memctl_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.llseek = noop_llseek,

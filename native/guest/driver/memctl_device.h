@@ -3,7 +3,9 @@
 #define MEMCTL_DEVICE_H
 
 #include <linux/atomic.h>
+#include <linux/fs.h>
 #include <linux/miscdevice.h>
+#include <linux/mm_types.h>
 #include <linux/mutex.h>
 #include <linux/page_reporting.h>
 #include <linux/types.h>
@@ -35,14 +37,27 @@ struct memctl_wire {
 };
 
 /**
+ * struct memctl_wire_range - an entry of a list as the device reads it
+ * @addr: guest physical address
+ * @length: bytes
+ */
+struct memctl_wire_range {
+	__le64 addr;
+	__le64 length;
+};
+
+/**
  * struct memctl_channel - one CPU's way to the device
- * @wire: the buffer that the device reads and writes, alone in a cache line.
- *	  Touched with interrupts disabled on its CPU, by nobody else while the
- *	  device is published.
+ * @wire: the buffer that the device reads and writes, alone in a cache line
+ * @list: a page for the list of one request: MEMCTL_LIST_RANGES entries
  * @command: what to store to MEMCTL_REG_COMMAND; the device chose the number
+ *
+ * @wire and @list are touched with interrupts disabled on their CPU, by nobody
+ * else while the device is published.
  */
 struct memctl_channel {
 	struct memctl_wire *wire;
+	struct memctl_wire_range *list;
 	u32 command;
 };
 
@@ -67,15 +82,25 @@ enum memctl_report_counter {
  * @prdev: registration with the kernel
  * @lock: serialises switching on and off
  * @enabled: @prdev is registered; under @lock
- * @method: the function code that frees memory on this host, 0 until one has.
- *	    Belongs to the reporting work while @enabled.
+ * @method: the function code that frees memory on this host, 0 while unknown
+ * @canary: memory of ours that is discarded with each batch, to see what became
+ *	    of it; allocated while @enabled
+ * @canary_length: bytes in it: a page, or the host's page if that is larger
+ * @token: what was written there last
+ * @ranges: the batch that is being reported, and behind it the canary
  * @counter: by enum memctl_report_counter, since the device was bound
+ *
+ * From @method to @ranges all belongs to the reporting work while @enabled.
  */
 struct memctl_reporting {
 	struct page_reporting_dev_info prdev;
 	struct mutex lock;	/* switching on and off */
 	bool enabled;
 	u64 method;
+	u64 *canary;
+	size_t canary_length;
+	u64 token;
+	struct memctl_range ranges[PAGE_REPORTING_CAPACITY + 1];
 	atomic64_t counter[MEMCTL_REPORT_COUNTERS];
 };
 
@@ -86,6 +111,7 @@ struct memctl_reporting {
  * @channels: one for each possible CPU
  * @connected: the device may write to the buffers of @channels
  * @info: answer to MEMCTL_INFO, read when connecting
+ * @lists: the device takes a list of ranges in one request (protocol 1.1)
  * @misc: /dev/memctl
  * @reporting: free page reporting
  */
@@ -95,8 +121,21 @@ struct memctl_device {
 	struct memctl_channel __percpu *channels;
 	bool connected;
 	struct memctl_buf info;
+	bool lists;
 	struct miscdevice misc;
 	struct memctl_reporting reporting;
+};
+
+/**
+ * struct memctl_file - an open /dev/memctl
+ * @id: names it in what it holds; never 0
+ * @mm: the process whose pages it holds, NULL until it held one
+ * @charged: pages of them that count as locked by @mm
+ */
+struct memctl_file {
+	unsigned int id;
+	struct mm_struct *mm;
+	unsigned long charged;
 };
 
 /* channel.c */
@@ -104,6 +143,33 @@ int devm_memctl_alloc_channels(struct memctl_device *mdev);
 int memctl_connect(struct memctl_device *mdev);
 void memctl_disconnect(struct memctl_device *mdev);
 int memctl_request(struct memctl_buf *buf);
+int memctl_request_list(u64 func_code, const struct memctl_range *ranges,
+			unsigned int count, u64 arg, struct memctl_buf *buf);
+void memctl_forget_lists(void);
+
+/* ranges.c */
+int memctl_ranges(u64 func_code, const struct memctl_range *ranges, unsigned int count,
+		  u64 arg, unsigned int *done, struct memctl_buf *answer);
+int memctl_ranges_ioctl(struct memctl_ranges __user *user);
+
+/* pidfd.c */
+struct mm_struct *memctl_get_mm(int pidfd);
+
+/* process.c */
+int memctl_process_ioctl(struct memctl_file *mfile, struct memctl_process_ranges __user *user);
+
+/* held.c */
+unsigned int memctl_held_effect(u64 func_code, u64 arg);
+unsigned int memctl_held_reverts(u64 func_code, u64 arg);
+int memctl_held_bind(struct memctl_file *mfile, struct mm_struct *mm);
+int memctl_hold(struct memctl_file *mfile, u64 func_code, const struct memctl_range *ranges,
+		unsigned int count, u64 arg, unsigned int *done, struct memctl_buf *answer);
+void memctl_held_revert(struct memctl_file *mfile, unsigned int effect,
+			const struct memctl_range *ranges, unsigned int count);
+struct memctl_file *memctl_file_alloc(void);
+void memctl_file_free(struct memctl_file *mfile);
+void memctl_held_revert_all(void);
+void memctl_unpin_ranges(const struct memctl_range *ranges, unsigned int count, bool dirty);
 
 /* chrdev.c */
 int devm_memctl_register_chrdev(struct memctl_device *mdev);

@@ -23,6 +23,7 @@ static void memctl_release(void *data)
 
 static void memctl_disconnect_action(void *data)
 {
+	memctl_held_revert_all();
 	memctl_disconnect(data);
 }
 
@@ -74,6 +75,8 @@ static int memctl_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	ret = memctl_connect(mdev);
 	if (ret)
 		return ret;
+	/* What a device left that went without a word. */
+	memctl_held_revert_all();
 
 	ret = devm_memctl_init_reporting(mdev);
 	if (ret)
@@ -82,9 +85,13 @@ static int memctl_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	return devm_memctl_register_chrdev(mdev);
 }
 
-/* A kernel started by kexec must not meet a device that knows our buffers. */
+/*
+ * A kernel started by kexec must not meet a device that knows our buffers, nor
+ * memory that is protected.
+ */
 static void memctl_shutdown(struct pci_dev *pdev)
 {
+	memctl_held_revert_all();
 	memctl_disconnect(pci_get_drvdata(pdev));
 }
 

@@ -2,11 +2,14 @@
 /*
  * memctl free page reporting: what the guest has free goes back to the host
  *
- * The kernel hands over runs of free pages a few seconds after they were freed;
- * each is one request. Off unless asked for, and only one reporter (this or a
- * balloon) can be registered.
+ * The kernel hands over extents of free pages a few seconds after they were freed, up
+ * to PAGE_REPORTING_CAPACITY at a time, and such a batch is one request. Off
+ * unless asked for, and only one reporter (this or a balloon) can be registered.
  */
+#include <linux/bits.h>
+#include <linux/bitops.h>
 #include <linux/device.h>
+#include <linux/gfp.h>
 #include <linux/kstrtox.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
@@ -29,53 +32,131 @@ static struct memctl_device *to_memctl_device(struct device *misc_dev)
 	return container_of(misc, struct memctl_device, misc);
 }
 
-static int memctl_discard_by(u64 func_code, u64 addr, u64 length)
-{
-	struct memctl_buf buf = {
-		.call = {
-			.func_code = func_code,
-			.addr = addr,
-			.length = length,
-		},
-	};
-	int ret = memctl_request(&buf);
+/* What the host refused of a batch: by number, and an errno of those. */
+struct memctl_refusals {
+	u64 extents;
+	int error;
+};
 
-	if (ret)
-		return ret;
-	if (buf.ret.ret_errno > MAX_ERRNO)
-		return -EIO;
-	return -(int)buf.ret.ret_errno;
+/* Writes to the canary what it does not hold, nor the host's file behind it. */
+static void memctl_set_canary(struct memctl_reporting *reporting)
+{
+	WRITE_ONCE(*reporting->canary, ++reporting->token);
+}
+
+/* Memory that was freed reads as zero, or as the file that the host has behind it. */
+static bool memctl_canary_freed(const struct memctl_reporting *reporting)
+{
+	return READ_ONCE(*reporting->canary) != reporting->token;
 }
 
 /*
- * On shared memory MEMCTL_DONTNEED succeeds and frees nothing; on private
- * memory MEMCTL_REMOVE fails with EINVAL (EACCES where a file is behind it). So
- * MEMCTL_REMOVE goes first, and what has freed memory once is remembered.
+ * Whether @func_code frees memory on this host: write, discard, read back. On
+ * shared memory MEMCTL_DONTNEED succeeds and frees nothing; on private memory
+ * MEMCTL_REMOVE fails with EINVAL (EACCES where a file is behind it).
  */
-static int memctl_discard(struct memctl_reporting *reporting, u64 addr, u64 length)
+static bool memctl_frees(struct memctl_reporting *reporting, u64 func_code)
 {
-	int ret;
+	struct memctl_range range = {
+		.addr = virt_to_phys(reporting->canary),
+		.length = reporting->canary_length,
+	};
+	struct memctl_buf answer;
+	unsigned int done;
 
-	if (reporting->method != MEMCTL_DONTNEED) {
-		ret = memctl_discard_by(MEMCTL_REMOVE, addr, length);
-		if (!ret)
-			reporting->method = MEMCTL_REMOVE;
-		if (ret != -EINVAL && ret != -EACCES)
-			return ret;
+	memctl_set_canary(reporting);
+	return !memctl_ranges(func_code, &range, 1, 0, &done, &answer) && done &&
+	       memctl_canary_freed(reporting);
+}
+
+static u64 memctl_find_method(struct memctl_reporting *reporting)
+{
+	if (memctl_frees(reporting, MEMCTL_REMOVE))
+		return MEMCTL_REMOVE;
+	return memctl_frees(reporting, MEMCTL_DONTNEED) ? MEMCTL_DONTNEED : 0;
+}
+
+/*
+ * Discards extents [@first, @end). One that the host refuses, say because it is
+ * locked there, is noted and passed over; but private memory ends MEMCTL_REMOVE.
+ * Returns the number of the extent where it ended.
+ */
+static unsigned int memctl_discard(struct memctl_reporting *reporting, u64 func_code,
+				   unsigned int first, unsigned int end,
+				   struct memctl_refusals *refused)
+{
+	struct memctl_buf answer;
+	unsigned int done;
+	int error;
+
+	while (first < end) {
+		error = memctl_ranges(func_code, reporting->ranges + first, end - first, 0,
+				      &done, &answer);
+		first += done;
+		if (first == end)
+			break;
+
+		if (!error)
+			error = answer.ret.ret_errno > MAX_ERRNO ? -EIO :
+				-(int)answer.ret.ret_errno;
+		refused->error = error;
+		if (func_code == MEMCTL_REMOVE && (error == -EINVAL || error == -EACCES))
+			break;
+		refused->extents |= BIT_ULL(first);
+		first++;
 	}
+	return first;
+}
 
-	ret = memctl_discard_by(MEMCTL_DONTNEED, addr, length);
-	if (!ret && !reporting->method)
-		reporting->method = MEMCTL_DONTNEED;
-	return ret;
+/*
+ * Discards extents [@first, @count) as private memory, and the canary with them
+ * in the same request. If that is still there the memory is shared, as after a move
+ * to another host, and nothing was freed. Returns the function that frees, 0 if
+ * that is not known: a huge page of the host can't be freed for a canary alone.
+ */
+static u64 memctl_discard_private(struct memctl_reporting *reporting, unsigned int first,
+				  unsigned int count, struct memctl_refusals *refused)
+{
+	struct memctl_range *canary = &reporting->ranges[count];
+	unsigned int end;
+
+	canary->addr = virt_to_phys(reporting->canary);
+	canary->length = reporting->canary_length;
+	memctl_set_canary(reporting);
+	memctl_discard(reporting, MEMCTL_DONTNEED, first, count + 1, refused);
+	if (refused->extents & BIT_ULL(count)) {
+		refused->extents &= ~BIT_ULL(count);
+		return 0;
+	}
+	if (memctl_canary_freed(reporting))
+		return MEMCTL_DONTNEED;
+
+	refused->extents &= GENMASK_ULL(first, 0) >> 1;
+	end = memctl_discard(reporting, MEMCTL_REMOVE, first, count, refused);
+	if (end == count)
+		return MEMCTL_REMOVE;
+	refused->extents |= GENMASK_ULL(count - 1, end);
+	return 0;
+}
+
+/* Gives the first @count extents to the host. */
+static void memctl_discard_batch(struct memctl_reporting *reporting, unsigned int count,
+				 struct memctl_refusals *refused)
+{
+	unsigned int first = 0;
+	u64 method = MEMCTL_REMOVE;
+
+	if (reporting->method != MEMCTL_DONTNEED)
+		first = memctl_discard(reporting, MEMCTL_REMOVE, 0, count, refused);
+	if (first < count)
+		method = memctl_discard_private(reporting, first, count, refused);
+	WRITE_ONCE(reporting->method, method);
 }
 
 /*
  * Called from one work item, in process context. After an error the kernel
- * offers the same runs again, and no others before them: so one run that the
- * host refuses, say because it is locked there, is counted and passed over. If
- * the host refuses them all, what worked before may no longer be right (the
- * guest may have moved to another host), and the method is found anew.
+ * offers the same extents again, and no others before them: so it gets one only if
+ * the host has refused them all.
  */
 static int memctl_report(struct page_reporting_dev_info *prdev,
 			 struct scatterlist *sgl, unsigned int nents)
@@ -85,9 +166,9 @@ static int memctl_report(struct page_reporting_dev_info *prdev,
 	struct memctl_device *mdev =
 		container_of(reporting, struct memctl_device, reporting);
 	u64 unit = max_t(u64, mdev->info.info.page_size, (u64)PAGE_SIZE << prdev->order);
-	unsigned int i, refused = 0;
+	struct memctl_refusals refused = { };
+	unsigned int i, count = 0;
 	struct scatterlist *sg;
-	int ret, error = 0;
 
 	for_each_sg(sgl, sg, nents, i) {
 		/* Another reporter may have set a lower order before us. */
@@ -95,23 +176,44 @@ static int memctl_report(struct page_reporting_dev_info *prdev,
 			atomic64_inc(&reporting->counter[MEMCTL_REPORT_SKIPPED]);
 			continue;
 		}
+		reporting->ranges[count].addr = sg_phys(sg);
+		reporting->ranges[count].length = sg->length;
+		count++;
+	}
+	if (!count)
+		return 0;
 
-		ret = memctl_discard(reporting, sg_phys(sg), sg->length);
-		if (ret) {
+	memctl_discard_batch(reporting, count, &refused);
+
+	for (i = 0; i < count; i++) {
+		if (refused.extents & BIT_ULL(i)) {
 			atomic64_inc(&reporting->counter[MEMCTL_REPORT_ERRORS]);
-			refused++;
-			error = ret;
 			continue;
 		}
 		atomic64_inc(&reporting->counter[MEMCTL_REPORT_RUNS]);
-		atomic64_add(sg->length, &reporting->counter[MEMCTL_REPORT_BYTES]);
+		atomic64_add(reporting->ranges[i].length,
+			     &reporting->counter[MEMCTL_REPORT_BYTES]);
 	}
-
-	if (refused < nents)
+	if (hweight64(refused.extents) < nents)
 		return 0;
 
-	reporting->method = 0;
-	return error;
+	WRITE_ONCE(reporting->method, 0);
+	return refused.error;
+}
+
+static int memctl_alloc_canary(struct memctl_device *mdev)
+{
+	struct memctl_reporting *reporting = &mdev->reporting;
+
+	reporting->canary_length = max_t(u64, mdev->info.info.page_size, PAGE_SIZE);
+	reporting->canary = alloc_pages_exact(reporting->canary_length, GFP_KERNEL);
+	return reporting->canary ? 0 : -ENOMEM;
+}
+
+static void memctl_free_canary(struct memctl_reporting *reporting)
+{
+	free_pages_exact(reporting->canary, reporting->canary_length);
+	reporting->canary = NULL;
 }
 
 static int memctl_reporting_enable(struct memctl_device *mdev)
@@ -129,12 +231,18 @@ static int memctl_reporting_enable(struct memctl_device *mdev)
 	if (want_init_on_free() || page_poisoning_enabled_static())
 		return -EOPNOTSUPP;
 
-	reporting->method = 0;
+	ret = memctl_alloc_canary(mdev);
+	if (ret)
+		return ret;
+
+	WRITE_ONCE(reporting->method, memctl_find_method(reporting));
 	reporting->prdev.report = memctl_report;
 	reporting->prdev.order = report_order;
 	ret = page_reporting_register(&reporting->prdev);
-	if (ret)
+	if (ret) {
+		memctl_free_canary(reporting);
 		return ret;
+	}
 
 	reporting->enabled = true;
 	return 0;
@@ -150,6 +258,7 @@ static void memctl_reporting_disable(struct memctl_device *mdev)
 		return;
 
 	page_reporting_unregister(&reporting->prdev);
+	memctl_free_canary(reporting);
 	reporting->enabled = false;
 }
 

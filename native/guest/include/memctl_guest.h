@@ -6,10 +6,22 @@
  * errno on failure; none keeps state, so all may be called from any thread.
  * Needs CAP_SYS_ADMIN: for the device, and for the frame numbers in pagemap.
  *
- *	int fd = memctl_open();
- *	int ret = memctl_request(fd, MEMCTL_DONTNEED, phys, length, 0);
+ * Memory of a process, by its own addresses. The driver pins the pages, so the
+ * request hits what was meant; other processes' memory is refused:
  *
- * Ranges of a process are turned into guest-physical runs with a walk:
+ *	int fd = memctl_open();
+ *	struct memctl_range range = { (uintptr_t)memory, length };
+ *	int ret = memctl_process(fd, MEMCTL_SELF, MEMCTL_DONTNEED, &range, 1, 0, NULL);
+ *
+ * A lock, a protection or a name lasts until it is reverted through the same file
+ * or that is closed.
+ *
+ * Guest-physical memory, for those who own it:
+ *
+ *	int ret = memctl_request(fd, MEMCTL_DONTNEED, phys, length, 0);
+ *	int ret = memctl_request_ranges(fd, MEMCTL_DONTNEED, ranges, count, 0, NULL);
+ *
+ * Where a process has its memory shows a walk:
  *
  *	struct memctl_walk walk;
  *	struct memctl_run run;
@@ -17,15 +29,13 @@
  *
  *	if (ret)
  *		return ret;
- *	while ((ret = memctl_walk_next(&walk, &run)) > 0) {
- *		ret = memctl_request(fd, MEMCTL_DONTNEED, run.phys, run.length, 0);
- *		if (ret)
- *			break;
- *	}
+ *	while ((ret = memctl_walk_next(&walk, &run)) > 0)
+ *		...
  *	memctl_walk_end(&walk);
  *
- * The kernel may move a page to another frame at any time. A run is what the
- * process had when it was read; memctl_walk_check() tells whether it still has.
+ * The kernel may move a page to another frame at any time, unless it is pinned as
+ * locking it by memctl_process() does. A run is what the process had when it was
+ * read; memctl_walk_check() shows whether it still has.
  */
 #ifndef MEMCTL_GUEST_H
 #define MEMCTL_GUEST_H
@@ -36,6 +46,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -43,6 +55,7 @@
 
 #define MEMCTL_DEVICE_PATH	"/dev/memctl"
 #define MEMCTL_FUNCTIONS	14
+#define MEMCTL_SELF		(-1)	/* in place of a pidfd: the caller */
 
 /**
  * memctl_open() - open the device
@@ -93,6 +106,135 @@ static inline int memctl_request(int fd, uint64_t func_code, uint64_t addr, uint
 	int ret = memctl_call(fd, func_code, addr, length, arg, &answer);
 
 	return ret ? ret : -(int)answer.ret.ret_errno;
+}
+
+/**
+ * struct memctl_result - what became of a call for many ranges
+ * @done: ranges carried out in full, in order
+ * @ret_errno: the errno of range number @done, 0 if all were carried out
+ * @ret_code: why: the device's own code, or MEMCTL_REFUSED_*
+ */
+struct memctl_result {
+	uint64_t done;
+	uint32_t ret_errno;
+	uint32_t ret_code;
+};
+
+/**
+ * memctl_request_ranges() - carry out a function on guest-physical ranges
+ * @fd: from memctl_open()
+ * @func_code: one of the MEMCTL_* function codes but MEMCTL_INFO
+ * @ranges: the ranges, in units of the host's page
+ * @count: number of @ranges
+ * @arg: number for MEMCTL_SET_VMA_ANON_NAME, otherwise 0
+ * @result: NULL, or receives the outcome
+ *
+ * A device of protocol 1.1 takes 256 ranges in one request.
+ *
+ * Return: 0 if all were carried out, else the negative errno of the first that was
+ * not, or of the ioctl.
+ */
+static inline int memctl_request_ranges(int fd, uint64_t func_code,
+					const struct memctl_range *ranges, uint64_t count,
+					uint64_t arg, struct memctl_result *result)
+{
+	struct memctl_ranges call = { .size = sizeof(call), .func_code = func_code, .arg = arg };
+	uint64_t done = 0;
+	int ret;
+
+	/* A signal ends the ioctl between two requests. */
+	do {
+		call.ranges = (uintptr_t)(ranges + done);
+		call.count = count - done;
+		ret = ioctl(fd, MEMCTL_IOCTL_RANGES, &call) ? -errno : 0;
+		done += call.done;
+	} while (!ret && !call.ret_errno && done < count);
+
+	if (result)
+		*result = (struct memctl_result){ done, call.ret_errno, call.ret_code };
+	return ret ? ret : -(int)call.ret_errno;
+}
+
+/**
+ * memctl_process() - carry out a function on memory of a process
+ * @fd: from memctl_open()
+ * @pidfd: the process, MEMCTL_SELF for the caller
+ * @func_code: one of the MEMCTL_* function codes but MEMCTL_INFO,
+ *	       MEMCTL_UNMERGEABLE and MEMCTL_DONTDUMP
+ * @ranges: addresses in the process, in units of the page
+ * @count: number of @ranges
+ * @arg: number for MEMCTL_SET_VMA_ANON_NAME, otherwise 0
+ * @result: NULL, or receives the outcome
+ *
+ * See struct memctl_process_ranges for what may be asked of which memory, and what
+ * lasts how long.
+ *
+ * Return: as memctl_request_ranges().
+ */
+static inline int memctl_process(int fd, int pidfd, uint64_t func_code,
+				 const struct memctl_range *ranges, uint64_t count,
+				 uint64_t arg, struct memctl_result *result)
+{
+	struct memctl_process_ranges call = {
+		.size = sizeof(call), .pidfd = pidfd, .func_code = func_code, .arg = arg,
+	};
+	uint64_t done = 0;
+	int ret;
+
+	do {
+		call.ranges = (uintptr_t)(ranges + done);
+		call.count = count - done;
+		ret = ioctl(fd, MEMCTL_IOCTL_PROCESS_RANGES, &call) ? -errno : 0;
+		done += call.done;
+	} while (!ret && !call.ret_errno && done < count);
+
+	if (result)
+		*result = (struct memctl_result){ done, call.ret_errno, call.ret_code };
+	return ret ? ret : -(int)call.ret_errno;
+}
+
+/**
+ * memctl_pidfd() - open a process by its id
+ *
+ * Return: a file descriptor to close(), or a negative errno.
+ */
+static inline int memctl_pidfd(pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/**
+ * memctl_discard_function() - which function gives memory back on this host
+ * @fd: from memctl_open()
+ *
+ * On shared host memory MEMCTL_DONTNEED succeeds and frees nothing, on private
+ * memory MEMCTL_REMOVE is refused. Tried on a page of our own: write, discard,
+ * read back. A host on huge pages frees no page alone: MEMCTL_REMOVE is the
+ * answer there if it zeroes, else 0.
+ *
+ * Return: MEMCTL_REMOVE or MEMCTL_DONTNEED, 0 if neither frees.
+ */
+static inline uint64_t memctl_discard_function(int fd)
+{
+	static const uint64_t functions[] = { MEMCTL_REMOVE, MEMCTL_DONTNEED };
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	volatile uint64_t *memory = (volatile uint64_t *)mmap(NULL, page, PROT_READ | PROT_WRITE,
+							      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct memctl_range range = { (uintptr_t)memory, page };
+	uint64_t frees = 0;
+	size_t i;
+
+	if (memory == MAP_FAILED)
+		return 0;
+	for (i = 0; i < 2 && !frees; i++) {
+		*memory = ~0ULL;
+		if (!memctl_process(fd, MEMCTL_SELF, functions[i], &range, 1, 0, NULL) && !*memory)
+			frees = functions[i];
+	}
+	munmap((void *)memory, page);
+	return frees;
 }
 
 /**

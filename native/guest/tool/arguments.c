@@ -49,11 +49,13 @@ void print_usage(void)
 	      "       memctl free|remove|lazyfree|pageout|unmergeable|nodump|lock|unlock OPTIONS\n"
 	      "       memctl protect none|r|w|rw OPTIONS\n"
 	      "       memctl name NUMBER OPTIONS\n"
+	      "       memctl lock|protect none,r,w|name --pid PID OPTIONS [-- COMMAND...]\n"
 	      "options:\n"
 	      "  -r, --range START-END or START+LENGTH   what to act on; may be repeated\n"
-	      "  -p, --pid PID      ranges are addresses of this process, not guest-physical\n"
-	      "  -f, --force        with --pid: act on pages that others see, too\n"
-	      "  -c, --chunk SIZE   most bytes in one request (default 64M)\n"
+	      "  -p, --pid PID      ranges are addresses of this process, not guest-physical;\n"
+	      "                     lock, protect and name then last until COMMAND ends, or\n"
+	      "                     without one until the process ends or memctl is interrupted\n"
+	      "  -c, --chunk SIZE   maximum of bytes in one request (default 64M)\n"
 	      "  -j, --json         print one JSON object\n"
 	      "  -P, --progress     show progress even if standard error is no terminal\n"
 	      "  -q, --quiet        show no progress\n"
@@ -161,9 +163,6 @@ static bool parse_option(int option, struct job *job)
 		    job->chunk < (uint64_t)sysconf(_SC_PAGESIZE))
 			return complain("not a size of at least a page", optarg);
 		return true;
-	case 'f':
-		job->shared = true;
-		return true;
 	case 'j':
 		job->json = true;
 		return true;
@@ -212,6 +211,39 @@ static bool parse_words(int count, char **words, struct job *job)
 	return true;
 }
 
+/* What of a process's memory can be asked for, and whether it lasts. */
+static bool parse_process(struct job *job)
+{
+	switch (job->pid ? job->func_code : MEMCTL_INFO) {
+	case MEMCTL_UNMERGEABLE:
+	case MEMCTL_DONTDUMP:
+		return complain("nothing reverts this, so it is for guest-physical ranges only",
+				job->command);
+	case MEMCTL_SET_VMA_ANON_NAME:
+		if (job->arg) {
+			job->lasts = true;
+			break;
+		}
+		/* fallthrough */
+	case MEMCTL_MUNLOCK:
+	case MEMCTL_MPROTECT_RW:
+		return complain("with --pid what memctl set ends with that memctl",
+				job->command);
+	case MEMCTL_MLOCK:
+	case MEMCTL_MPROTECT_NONE:
+	case MEMCTL_MPROTECT_R:
+	case MEMCTL_MPROTECT_W:
+		job->lasts = true;
+		break;
+	default:
+		break;
+	}
+
+	if (job->words && !job->lasts)
+		return complain("only what lasts runs a command", job->command);
+	return !job->words || *job->words || complain("no command after --", NULL);
+}
+
 /**
  * parse_arguments() - read the command line
  * @job: receives what it asks for
@@ -223,23 +255,27 @@ bool parse_arguments(int argc, char **argv, struct job *job)
 	static const struct option options[] = {
 		{ "range", required_argument, NULL, 'r' },
 		{ "pid", required_argument, NULL, 'p' },
-		{ "force", no_argument, NULL, 'f' },
 		{ "chunk", required_argument, NULL, 'c' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "progress", no_argument, NULL, 'P' },
 		{ "quiet", no_argument, NULL, 'q' },
 		{ NULL, 0, NULL, 0 },
 	};
-	int option;
+	int option, count = 0;
+
+	/* Before getopt_long() sorts the words: those behind -- are the command's. */
+	while (count < argc && strcmp(argv[count], "--"))
+		count++;
 
 	*job = (struct job){
+		.words = count < argc ? argv + count + 1 : NULL,
 		.chunk = DEFAULT_CHUNK,
 		.progress = isatty(STDERR_FILENO),
 	};
 
-	while ((option = getopt_long(argc, argv, "r:p:fc:jPq", options, NULL)) != -1) {
+	while ((option = getopt_long(count, argv, "r:p:c:jPq", options, NULL)) != -1) {
 		if (!parse_option(option, job))
 			return false;
 	}
-	return parse_words(argc - optind, argv + optind, job);
+	return parse_words(count - optind, argv + optind, job) && parse_process(job);
 }

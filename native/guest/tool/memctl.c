@@ -23,10 +23,26 @@ static int show_info(int fd, const struct job *job)
 static int carry_out(int fd, const struct job *job)
 {
 	struct outcome outcome = { 0 };
+	int pidfd = job->pid ? memctl_pidfd(job->pid) : -1, status;
+	sigset_t signals;
 
-	run_job(fd, job, &outcome);
+	if (job->pid && pidfd < 0) {
+		fprintf(stderr, "memctl: %s: process %d: %s\n", job->command, (int)job->pid,
+			strerror(-pidfd));
+		return EXIT_FAILURE;
+	}
+	if (job->lasts)
+		hold_signals(&signals);
+	run_job(fd, pidfd, job, &outcome);
 	report_outcome(job, &outcome);
-	return outcome.error || outcome.moved ? EXIT_FAILURE : EXIT_SUCCESS;
+
+	status = outcome.error ? EXIT_FAILURE : EXIT_SUCCESS;
+	/* Whoever waits for the line wants to know now. */
+	if (job->lasts && !status && !fflush(stdout))
+		status = hold_job(job, pidfd, &signals);
+	if (pidfd >= 0)
+		close(pidfd);
+	return status;
 }
 
 int main(int argc, char **argv)

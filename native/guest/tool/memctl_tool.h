@@ -2,6 +2,7 @@
 #ifndef MEMCTL_TOOL_H
 #define MEMCTL_TOOL_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -24,8 +25,9 @@ struct range {
  * @pid: process whose addresses @ranges holds; 0 for guest-physical ones
  * @ranges: what to act on
  * @range_count: number of @ranges
- * @chunk: most bytes in one request: the guest's CPU stands still meanwhile
- * @shared: act on pages that others see, too
+ * @lasts: @pid's memory is held until the job ends
+ * @words: NULL, or the command that runs meanwhile
+ * @chunk: maximum of bytes in one request: the guest's CPU stands still meanwhile
  * @json: print one JSON object instead of text
  * @progress: tell on standard error how far it got
  */
@@ -36,23 +38,23 @@ struct job {
 	pid_t pid;
 	struct range ranges[MEMCTL_MAX_RANGES];
 	unsigned int range_count;
+	bool lasts;
+	char **words;
 	uint64_t chunk;
-	bool shared;
 	bool json;
 	bool progress;
 };
 
 /**
  * struct outcome - what came of it
- * @requests: requests that the host carried out
+ * @requests: requests that were carried out, of up to 256 ranges each
  * @bytes: bytes in them
  * @absent: bytes passed over that had no page
  * @shared: bytes passed over that others see too
- * @moved: bytes whose page moved while the request was made
  * @error: what stopped it, a positive errno, or 0
- * @ret_code: the device's code where the device answered an error
- * @request_failed: the error is that of a request, the next two fields tell which
- * @failed_at: guest physical address of the request that failed
+ * @ret_code: the device's code, or the driver's, where they refused a range
+ * @request_failed: the error is that of a range, the next two fields say which
+ * @failed_at: its address, guest-physical or of the process
  * @failed_length: its length
  */
 struct outcome {
@@ -60,7 +62,6 @@ struct outcome {
 	uint64_t bytes;
 	uint64_t absent;
 	uint64_t shared;
-	uint64_t moved;
 	int error;
 	uint32_t ret_code;
 	bool request_failed;
@@ -73,7 +74,11 @@ void print_usage(void);
 bool parse_arguments(int argc, char **argv, struct job *job);
 
 /* run.c */
-void run_job(int fd, const struct job *job, struct outcome *outcome);
+void run_job(int fd, int pidfd, const struct job *job, struct outcome *outcome);
+
+/* hold.c */
+void hold_signals(sigset_t *signals);
+int hold_job(const struct job *job, int pidfd, const sigset_t *signals);
 
 /* report.c */
 void report_info(const struct job *job, const struct memctl_vmm_info *info);

@@ -23,8 +23,24 @@ static const char * const device_errors[] = {
 	"the device could not read the request",
 };
 
+/* The driver's own: MEMCTL_REFUSED_*. */
+static const char * const refusals[] = {
+	"the range is no memory of a process, or is not in units of the page",
+	"the memory is a file's, or shared by mapping it so",
+	"the memory is shared with a forked process, or merged with equal memory",
+	"there is no memory that the process may write",
+	"another program holds this memory",
+	"more than RLIMIT_MEMLOCK allows",
+	"the kernel may read it for a fork or a core dump: the process must have called "
+	"madvise() with MADV_DONTFORK and MADV_DONTDUMP",
+};
+
 static const char *device_error(uint32_t ret_code)
 {
+	uint32_t refusal = ret_code - MEMCTL_REFUSED_RANGE;
+
+	if (refusal < sizeof(refusals) / sizeof(refusals[0]))
+		return refusals[refusal];
 	if (ret_code < sizeof(device_errors) / sizeof(device_errors[0]))
 		return device_errors[ret_code];
 	return "the device gave a code that this version does not know";
@@ -88,9 +104,8 @@ static void print_json(const struct job *job, const struct outcome *outcome)
 	else
 		printf("null");
 	printf(",\"requests\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"absent_bytes\":%" PRIu64
-	       ",\"shared_bytes\":%" PRIu64 ",\"moved_bytes\":%" PRIu64 ",\"error\":",
-	       outcome->requests, outcome->bytes, outcome->absent, outcome->shared,
-	       outcome->moved);
+	       ",\"shared_bytes\":%" PRIu64 ",\"error\":",
+	       outcome->requests, outcome->bytes, outcome->absent, outcome->shared);
 	if (!outcome->error) {
 		printf("null}\n");
 		return;
@@ -113,7 +128,7 @@ static void print_text(const struct job *job, const struct outcome *outcome)
 	if (outcome->absent)
 		printf("passed over: %" PRIu64 " KiB without a page\n", outcome->absent >> 10);
 	if (outcome->shared)
-		printf("passed over: %" PRIu64 " KiB that others see too (--force includes them)\n",
+		printf("passed over: %" PRIu64 " KiB that others see too\n",
 		       outcome->shared >> 10);
 }
 
@@ -123,7 +138,8 @@ static void print_error(const struct job *job, const struct outcome *outcome)
 
 	fprintf(stderr, "memctl: %s", job->command);
 	if (outcome->request_failed)
-		fprintf(stderr, " at guest-physical %#" PRIx64 "+%#" PRIx64, outcome->failed_at,
+		fprintf(stderr, " at %s %#" PRIx64 "+%#" PRIx64,
+			job->pid ? "address" : "guest-physical", outcome->failed_at,
 			outcome->failed_length);
 	else if (job->pid)
 		fprintf(stderr, ": process %d", (int)job->pid);
@@ -142,10 +158,6 @@ void report_outcome(const struct job *job, const struct outcome *outcome)
 	else
 		print_text(job, outcome);
 
-	if (outcome->moved)
-		fprintf(stderr, "memctl: %s: the kernel moved %" PRIu64
-			" KiB of the process meanwhile; other memory may have been hit\n",
-			job->command, outcome->moved >> 10);
 	if (outcome->error)
 		print_error(job, outcome);
 }

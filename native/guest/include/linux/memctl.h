@@ -13,11 +13,21 @@
 
 long memctl_vmm_call(__u64 func_code, __u64 addr, __u64 length, __u64 arg,
 		     struct memctl_buf *buf);
+long memctl_vmm_ranges(__u64 func_code, const struct memctl_range *ranges,
+		       unsigned int count, __u64 arg, unsigned int *done,
+		       struct memctl_buf *answer);
 
 #else
 
 static inline long memctl_vmm_call(__u64 func_code, __u64 addr, __u64 length,
 				   __u64 arg, struct memctl_buf *buf)
+{
+	return -ENODEV;
+}
+
+static inline long memctl_vmm_ranges(__u64 func_code, const struct memctl_range *ranges,
+				     unsigned int count, __u64 arg, unsigned int *done,
+				     struct memctl_buf *answer)
 {
 	return -ENODEV;
 }
