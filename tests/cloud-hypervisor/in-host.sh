@@ -1,0 +1,25 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# in-host.sh HARNESS [TEST...]: what Cloud Hypervisor's integration tests expect
+# of a host, then the tests, one at a time. Run by run.sh, as root.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd -P)
+harness=$1
+shift
+
+if [ ! -e /dev/net/tun ]; then
+	insmod "$("$here/../host/fetch.sh" 6.1)"/lib/modules/*/kernel/drivers/net/tun.ko
+fi
+ip link set lo up
+
+# The harness keeps images, sockets and snapshots in /tmp, and counts guests in
+# a file beside the images.
+home=$(mktemp -d)
+trap 'rm -rf "$home"' EXIT
+mkdir "$home/workloads"
+ln -s "$MEMCTL_WORKLOADS"/* "$home/workloads/"
+status=0
+HOME=$home BUILD_TARGET=$MEMCTL_BUILD_TARGET RUST_BACKTRACE=1 "$harness" --test-threads=1 "$@" || status=$?
+exit "$status"
