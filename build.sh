@@ -140,7 +140,7 @@ lint() {
     check "C: the header compiles as C++17" \
         g++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -x c++ native/include/memctl_plugin.h
     check "Cloud Hypervisor: the series is of whole patches" \
-        git apply --numstat rust-shim/cloud-hypervisor/series/*.patch >/dev/null
+        sh -c 'git apply --numstat "$@" >/dev/null' - rust-shim/cloud-hypervisor/series/*.patch
     local scripts
     mapfile -t scripts < <(git ls-files | grep -E '\.sh$|^\.ci/run$|^tests/(host|linux-guest)/init$')
     check "shell: shellcheck finds nothing" shellcheck -x "${scripts[@]}"
