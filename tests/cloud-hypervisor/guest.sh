@@ -26,8 +26,9 @@ image_mib=96
 
 packages=(
 	bash libtinfo6 coreutils libacl1 libattr1 libgmp10 libselinux1 libpcre2-8-0 grep libc6
-	dropbear-bin libtomcrypt1 libtommath1 libcrypt1 zlib1g libgmp10
+	dropbear-bin libtomcrypt1 libtommath1 libcrypt1 zlib1g
 	openssh-client libssl3 socat libwrap0 libnsl2 libtirpc3
+	libgssapi-krb5-2 libkrb5-3 libk5crypto3 libkrb5support0 libcom-err2 libkeyutils1
 )
 
 # In the order of their needs is for depmod to find out.
@@ -99,6 +100,11 @@ build_disk() {
 	done
 	rm -rf "$root.packages"
 	install -m 0755 "$busybox" "$root/usr/bin/busybox"
+	# Before busybox's links: what is written to a link arrives in busybox.
+	for name in last systemctl; do
+		printf '#!/bin/sh\n# There is none; a test that asks is answered.\n' > "$root/usr/bin/$name"
+		chmod 0755 "$root/usr/bin/$name"
+	done
 	for name in $("$busybox" --list); do
 		[ -e "$root/usr/bin/$name" ] || [ -e "$root/usr/sbin/$name" ] || ln -s busybox "$root/usr/bin/$name"
 	done
@@ -107,10 +113,6 @@ build_disk() {
 	install -m 0755 "$here"/guest/{sudo,shutdown} "$root/usr/bin/"
 	ln -sf shutdown "$root/usr/bin/reboot"
 	ln -sf shutdown "$root/usr/bin/poweroff"
-	for name in last systemctl; do
-		printf '#!/bin/sh\n# There is none; a test that asks is answered.\n' > "$root/usr/bin/$name"
-		chmod 0755 "$root/usr/bin/$name"
-	done
 	cp "$here/guest/inittab" "$root/etc/inittab"
 	# Commands of the harness need a superuser and run as the user that user-data names.
 	printf 'root:x:0:0::/root:/bin/bash\ncloud:x:0:0::/home/cloud:/bin/bash\n' > "$root/etc/passwd"
