@@ -84,10 +84,10 @@ It loads the plugin with the memctl device and offers it as a safe API."
 
 if ! in_tree am --quiet --3way "$here"/series/*.patch > /dev/null 2>&1; then
 	files=$(git -C "$tree" diff --name-only --diff-filter=U)
-	patch=$(git -C "$tree" am --show-current-patch=diff 2> /dev/null | sed -n 's|^+++ b/||p')
-	subject=$(git -C "$tree" am --show-current-patch=raw 2> /dev/null | sed -n 's/^Subject: //p')
+	[ -n "$files" ] || files=$(git -C "$tree" am --show-current-patch=diff | sed -n 's|^+++ b/||p')
+	subject=$(git -C "$tree" am --show-current-patch=raw | sed -n 's/^Subject: //p')
 	git -C "$tree" am --abort
 	git -C "$tree" reset --quiet --hard "$before"
-	stop "\"$subject\" conflicts with $tree in: $(echo ${files:-$patch})"
+	stop "\"$subject\" conflicts with $tree in: ${files//$'\n'/ }"
 fi
 echo "apply.sh: $tree has the memctl device; build it with --features memctl"
