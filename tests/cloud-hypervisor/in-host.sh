@@ -5,12 +5,11 @@
 # of a host, then the tests, one at a time. Run by run.sh, as root.
 set -euo pipefail
 
-here=$(cd "$(dirname "$0")" && pwd -P)
 harness=$1
 shift
 
 if [ ! -e /dev/net/tun ]; then
-	insmod "$("$here/../host/fetch.sh" 6.1)"/lib/modules/*/kernel/drivers/net/tun.ko
+	modprobe tun 2> /dev/null || insmod "$MEMCTL_TUN"
 fi
 ip link set lo up
 

@@ -69,7 +69,8 @@ cat > "$out/bin/release/cloud-hypervisor" <<-WRAPPER
 WRAPPER
 chmod +x "$out/bin/release/cloud-hypervisor"
 
-export MEMCTL_PLUGIN=$plugin MEMCTL_GUEST=$out/driver MEMCTL_WORKLOADS=$out/workloads
+tun=$(echo "$("$here/../host/fetch.sh" 6.1)"/lib/modules/*/kernel/drivers/net/tun.ko)
+export MEMCTL_TUN=$tun MEMCTL_PLUGIN=$plugin MEMCTL_GUEST=$out/driver MEMCTL_WORKLOADS=$out/workloads
 MEMCTL_BUILD_TARGET=$(realpath --relative-to="$tree/target" "$out/bin")
 export MEMCTL_BUILD_TARGET
 exec "$here/../host/with-kvm.sh" -k debian -m "$memory" -t "$limit_seconds" linux -- \
