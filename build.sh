@@ -140,8 +140,8 @@ lint() {
         gcc -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only native/include/memctl_plugin.h
     check "C: the header compiles as C++17" \
         g++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -x c++ native/include/memctl_plugin.h
-    check "Cloud Hypervisor: the patch only adds, with no line of context" \
-        awk '/^[- ]/ && !/^--- / { exit 1 }' rust-shim/cloud-hypervisor/cloud-hypervisor-v53.0.patch
+    check "Cloud Hypervisor: the series is of whole patches" \
+        sh -c 'git apply --numstat "$@" >/dev/null' - rust-shim/cloud-hypervisor/series/*.patch
     local scripts
     mapfile -t scripts < <(git ls-files | grep -E '\.sh$|^\.ci/run$|^tests/(host|linux-guest)/init$')
     check "shell: shellcheck finds nothing" shellcheck -x "${scripts[@]}"

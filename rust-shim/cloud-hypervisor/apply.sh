@@ -1,51 +1,93 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# apply.sh [--check] TREE: puts the memctl device into a Cloud Hypervisor v53.0
-# source tree: our files, the shim's sources, and the patch. With --check only
-# says whether that can be done. Exits with 1 and the reason if TREE is another
-# version, was changed in a place that the patch touches, or has it already.
+# apply.sh [--check|--shim-only] TREE: commits the memctl device to TREE, a git
+# work tree of Cloud Hypervisor v53.0 or one with changes of its own. First the
+# shim becomes a member of the workspace, then the patches of series/ are
+# applied with a three-way merge. If one conflicts, the files are named and TREE
+# is as it was before. --check does it in a work tree that is removed again;
+# --shim-only leaves the series out.
 set -euo pipefail
 
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(cd "$(dirname "$0")" && pwd -P)
 shim=$here/../memctl-shim
-patch=$here/cloud-hypervisor-v53.0.patch
 
 stop() {
 	echo "apply.sh: $*" >&2
 	exit 1
 }
 
-check=
-if [ "${1:-}" = --check ]; then
-	check=1
+mode=apply
+case ${1:-} in
+--check | --shim-only)
+	mode=${1#--}
 	shift
-fi
-[ $# = 1 ] || stop "usage: apply.sh [--check] TREE"
-tree=$1
+	;;
+esac
+[ $# = 1 ] || stop "usage: apply.sh [--check|--shim-only] TREE"
+tree=$(realpath "$1")
 
 [ -f "$tree/cloud-hypervisor/Cargo.toml" ] || stop "$tree is no Cloud Hypervisor source tree"
-if [ -e "$tree/vmm/src/memctl" ]; then
-	stop "$tree has the memctl device already"
-fi
-version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$tree/cloud-hypervisor/Cargo.toml")
-[ "$version" = 53.0.0 ] || stop "$tree is version $version; the patch is for 53.0.0 (tag v53.0)"
-
-# The patch has no lines of context, so the files must be those it was made from to the byte.
-changed=$(cd "$tree" && sha256sum --check --quiet "$here/v53.0.sha256" 2> /dev/null | sed 's/: .*//') || true
-[ -z "$changed" ] || stop "$tree is not v53.0 as released; these files differ: ${changed//$'\n'/ }"
-
-if [ -n "$check" ]; then
-	echo "apply.sh: $tree is v53.0; the patch applies"
+[ "$(git -C "$tree" rev-parse --show-toplevel 2> /dev/null)" = "$tree" ] || stop "$tree is no git work tree"
+[ ! -e "$tree/vmm/src/memctl" ] || stop "$tree has the memctl device already"
+if [ "$mode" = check ]; then
+	copy=$(mktemp -d)
+	trap 'git -C "$tree" worktree remove --force "$copy/tree" 2> /dev/null || true; rm -rf "$copy"' EXIT
+	git -C "$tree" worktree add --quiet --detach "$copy/tree"
+	"$0" "$copy/tree" > /dev/null
+	echo "apply.sh: the series applies to $(git -C "$tree" describe --always --tags)"
 	exit 0
 fi
+[ -z "$(git -C "$tree" status --porcelain --untracked-files=no)" ] || stop "$tree has changes that are not committed"
 
-cp -R "$here/tree/." "$tree/"
-mkdir -p "$tree/memctl-shim/src"
-cp "$shim"/src/*.rs "$tree/memctl-shim/src/"
-cp "$here/../rustfmt.toml" "$tree/memctl-shim/"
-patch --quiet --strip=1 --fuzz=0 --no-backup-if-mismatch --directory="$tree" < "$patch"
-# Where the new package comes from is where the others do.
-source=$(grep -m 1 '^source = "registry' "$tree/Cargo.lock")
-sed -i "/^name = \"libloading\"/{n;s|\$|\n$source|}" "$tree/Cargo.lock"
+# Whoever has no name in git's configuration signs off as the series does.
+in_tree() {
+	if git -C "$tree" var GIT_COMMITTER_IDENT > /dev/null 2>&1; then
+		git -C "$tree" "$@"
+	else
+		git -C "$tree" -c user.name="$author_name" -c user.email="$author_email" "$@"
+	fi
+}
+author=$(sed -n 's/^From: //p' "$here"/series/0001-*.patch 2> /dev/null | head -n 1 || true)
+author_name=${author% <*} author_email=${author##*<}
+author_email=${author_email%>}
+
+# add_package FILE: one [[package]] of a lock file, at its place among the others. It comes from where they do.
+add_package() {
+	local name source
+	name=$(sed -n 's/^name = "\(.*\)"/\1/p' "$1")
+	! grep -qx "name = \"$name\"" "$tree/Cargo.lock" || return 0
+	source=$(grep -m 1 '^source = "registry' "$tree/Cargo.lock")
+	awk -v RS= -v name="$name" -v source="$source" -v file="$1" '
+		function added(	package) {
+			getline package < file
+			sub(/\nchecksum/, "\n" source "&", package)
+			print package "\n"
+		}
+		$1 == "[[package]]" && !done && $4 > "\"" name "\"" { added(); done = 1 }
+		{ print $0 "\n" }' "$tree/Cargo.lock" | sed '$d' > "$tree/Cargo.lock.new"
+	mv "$tree/Cargo.lock.new" "$tree/Cargo.lock"
+}
+
+before=$(git -C "$tree" rev-parse HEAD)
+mkdir -p "$tree/memctl-shim"
+cp -R "$shim/src" "$tree/memctl-shim/"
+cp "$here/../rustfmt.toml" "$here/member/Cargo.toml" "$tree/memctl-shim/"
+sed -i 's/^  "net_util",$/  "memctl-shim",\n&/' "$tree/Cargo.toml"
+add_package "$here/member/libloading.lock"
+add_package "$here/member/memctl-shim.lock"
+git -C "$tree" add memctl-shim Cargo.toml Cargo.lock
+in_tree commit --quiet --signoff --message "misc: Add memctl-shim to the workspace
+
+It loads the plugin with the memctl device and offers it as a safe API."
+[ "$mode" = apply ] || exit 0
+
+if ! in_tree am --quiet --3way "$here"/series/*.patch > /dev/null 2>&1; then
+	files=$(git -C "$tree" diff --name-only --diff-filter=U)
+	[ -n "$files" ] || files=$(git -C "$tree" am --show-current-patch=diff | sed -n 's|^+++ b/||p')
+	subject=$(git -C "$tree" am --show-current-patch=raw | sed -n 's/^Subject: //p')
+	git -C "$tree" am --abort
+	git -C "$tree" reset --quiet --hard "$before"
+	stop "\"$subject\" conflicts with $tree in: ${files//$'\n'/ }"
+fi
 echo "apply.sh: $tree has the memctl device; build it with --features memctl"

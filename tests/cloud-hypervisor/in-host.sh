@@ -1,0 +1,24 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# in-host.sh HARNESS [TEST...]: what Cloud Hypervisor's integration tests expect
+# of a host, then the tests, one at a time. Run by run.sh, as root.
+set -euo pipefail
+
+harness=$1
+shift
+
+if [ ! -e /dev/net/tun ]; then
+	modprobe tun 2> /dev/null || insmod "$MEMCTL_TUN"
+fi
+ip link set lo up
+
+# The harness keeps images, sockets and snapshots in /tmp, and counts guests in
+# a file beside the images.
+home=$(mktemp -d)
+trap 'rm -rf "$home"' EXIT
+mkdir "$home/workloads"
+ln -s "$MEMCTL_WORKLOADS"/* "$home/workloads/"
+status=0
+HOME=$home BUILD_TARGET=$MEMCTL_BUILD_TARGET RUST_BACKTRACE=1 "$harness" --test-threads=1 "$@" || status=$?
+exit "$status"

@@ -1,0 +1,77 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# run.sh [-b BINARY] [-c VMM] TREE [TEST...]: Cloud Hypervisor's integration
+# tests on a tree that has been built with memctl, in a host whose KVM runs
+# Linux. Prints the harness's own output; its status is the harness's.
+#
+#   TREE  where the tree was built: the harness has that path compiled in
+#   TEST  as the harness filters names; all tests of the binary otherwise
+#   -b    integration test binary: memctl (the default), or integration
+#   -c    the VMM instead of the tree's, such as one without memctl
+#   -m    MiB of an emulated host (7168)
+#
+# CARGO_TARGET_DIR names the tree's target folder if it is another one. PLUGIN
+# is the plugin, out/libmemctl.so by default. What has to be built in the tree:
+#
+#   cargo build --release --features memctl
+#   cargo rustc --release -p cloud-hypervisor --features memctl --test memctl -- --cfg devcli_testenv
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd -P)
+repository=$(cd "$here/../.." && pwd -P)
+# shellcheck source=tests/host/debian.sh
+. "$here/../host/debian.sh"
+out=$repository/out/cloud-hypervisor
+# One test boots, plugs, saves and restores in some minutes where processors are emulated.
+limit_seconds=3600
+
+binary=memctl vmm='' memory=7168
+while getopts b:c:m: option; do
+	case $option in
+	b) binary=$OPTARG ;;
+	c) vmm=$(realpath "$OPTARG") ;;
+	m) memory=$OPTARG ;;
+	*) die "usage: run.sh [-b BINARY] [-c VMM] [-m MIB] TREE [TEST...]" ;;
+	esac
+done
+shift $((OPTIND - 1))
+[ $# -ge 1 ] || die "usage: run.sh [-b BINARY] [-c VMM] [-m MIB] TREE [TEST...]"
+tree=$(realpath "$1")
+shift
+target=$(realpath "${CARGO_TARGET_DIR:-$tree/target}")
+plugin=$(realpath "${PLUGIN:-$repository/out/libmemctl.so}")
+
+# newest PATTERN: the program that was built last
+newest() {
+	find "$target" -path "$1" -type f -perm -u+x -printf '%T@ %p\n' 2> /dev/null |
+		sort -rn | sed -n '1s/^[^ ]* //p'
+}
+[ -n "$vmm" ] || vmm=$(newest '*/release/cloud-hypervisor')
+remote=$(newest '*/release/ch-remote')
+harness=$(newest "*/deps/$binary-*")
+for file in "$vmm" "$remote" "$harness" "$plugin"; do
+	[ -f "$file" ] || die "$tree: not built: the VMM, ch-remote, the test binary $binary, or the plugin (see run.sh)"
+done
+
+need_programs mkdosfs dosfstools mcopy mtools socat socat ip iproute2
+"$here/guest.sh"
+# The harness starts what it finds in TREE/target/$BUILD_TARGET/release. It passes no initramfs, which Debian's
+# kernel needs.
+mkdir -p "$out/bin/release" "$tree/target"
+cp -L "$remote" "$out/bin/release/ch-remote"
+cat > "$out/bin/release/cloud-hypervisor" <<-WRAPPER
+	#!/bin/sh
+	case " \$* " in
+	*" --kernel "*) exec '$vmm' "\$@" --initramfs '$out/initramfs.img' ;;
+	esac
+	exec '$vmm' "\$@"
+WRAPPER
+chmod +x "$out/bin/release/cloud-hypervisor"
+
+tun=$(echo "$("$here/../host/fetch.sh" 6.1)"/lib/modules/*/kernel/drivers/net/tun.ko)
+export MEMCTL_TUN=$tun MEMCTL_PLUGIN=$plugin MEMCTL_GUEST=$out/driver MEMCTL_WORKLOADS=$out/workloads
+MEMCTL_BUILD_TARGET=$(realpath --relative-to="$tree/target" "$out/bin")
+export MEMCTL_BUILD_TARGET
+exec "$here/../host/with-kvm.sh" -k debian -m "$memory" -t "$limit_seconds" linux -- \
+	"$here/in-host.sh" "$harness" "$@"
