@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Memctl.Device.Functions;
 
 namespace Memctl.Device.Channels;
@@ -33,6 +34,7 @@ public sealed class Channel
     /// <param name="function">What it asked for.</param>
     /// <param name="bytes">The length that it acted on.</param>
     /// <param name="isError">Whether the answer has an errno.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Count(Function function, ulong bytes, bool isError)
     {
         ref FunctionCounters counters = ref _functions[function.Index];

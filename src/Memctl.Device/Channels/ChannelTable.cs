@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Memctl.Device.Memory;
 using Memctl.Device.Protocol;
 
@@ -119,6 +120,7 @@ public sealed class ChannelTable
     /// <param name="channel">A channel of it.</param>
     /// <param name="epoch">For <see cref="Channel.ReadUnlock"/>.</param>
     /// <returns>False if it was taken away. Else it stays until the caller calls <see cref="Channel.ReadUnlock"/>.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryReadLock(ChannelSet connected, Channel channel, out int epoch)
     {
         epoch = ReadLock(channel);

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 namespace Memctl.Device.Functions;
 
 /// <summary>
@@ -49,6 +50,7 @@ public sealed class Dialect
     }
 
     /// <summary>The function that a request's <c>func_code</c> names, or null.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Function? Find(ulong code)
     {
         Function[] functions = _functions;

@@ -47,7 +47,7 @@ public sealed class LinuxHostCalls : IHostCalls
 
     /// <inheritdoc/>
     public int Name(nuint address, nuint length, ReadOnlySpan<byte> name) => ErrnoOf(name.IsEmpty
-        ? Libc.prctl(Libc.PR_SET_VMA, Libc.PR_SET_VMA_ANON_NAME, address, length, 0)
+        ? Libc.prctl(Libc.PR_SET_VMA, Libc.PR_SET_VMA_ANON_NAME, address, length, none: 0)
         : Libc.prctl(Libc.PR_SET_VMA, Libc.PR_SET_VMA_ANON_NAME, address, length, in MemoryMarshal.GetReference(name)));
 
     /// <summary>

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 namespace Memctl.Device.Memory;
 
 /// <summary>
@@ -83,6 +84,25 @@ public sealed class RegionMap
         }
     }
 
+    /// <summary>Whether a range that is not empty is all RAM of one region, as it nearly always is, and where it is mapped then.</summary>
+    public bool TryGetHostAddress(ulong address, ulong length, out nuint hostAddress)
+    {
+        int index = IndexAfter(address) - 1;
+        if (index >= 0)
+        {
+            MemoryRegion region = _regions[index];
+            ulong end = address + length;
+            if (end > address && end <= region.End && region.IsPresent(address, end))
+            {
+                hostAddress = region.HostAddressOf(address);
+                return true;
+            }
+        }
+
+        hostAddress = 0;
+        return false;
+    }
+
     /// <summary>The segments of a range, in order. The range must be covered (see <see cref="Covers"/>).</summary>
     public SegmentEnumerator Segments(ulong address, ulong length) => new(_regions, IndexAfter(address) - 1, address, length);
 
@@ -94,6 +114,7 @@ public sealed class RegionMap
     }
 
     /// <summary>The index of the first region that starts past this address.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private int IndexAfter(ulong guestAddress)
     {
         MemoryRegion[] regions = _regions;

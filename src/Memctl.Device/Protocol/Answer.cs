@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Buffers.Binary;
 using Memctl.Device.Functions;
 
@@ -37,6 +38,7 @@ public readonly record struct Answer(uint RetErrno, uint RetCode, ulong RetValue
     public static Answer FromHost(int errno, int done = 0) => new((uint)errno, 0, (ulong)done, 0, 0);
 
     /// <summary>Writes the answer to a copy of the buffer, exactly <see cref="Request.Size"/> bytes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Write(Span<byte> buffer)
     {
         BinaryPrimitives.WriteUInt32LittleEndian(buffer, RetErrno);

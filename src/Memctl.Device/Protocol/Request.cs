@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Buffers.Binary;
 
 namespace Memctl.Device.Protocol;
@@ -19,6 +20,7 @@ public readonly record struct Request(ulong FuncCode, ulong Addr, ulong Length, 
     public bool IsList => (FuncCode & ListBit) != 0;
 
     /// <summary>Reads a request from a copy of the buffer, at least <see cref="Size"/> bytes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Request Read(ReadOnlySpan<byte> buffer) => new(
         BinaryPrimitives.ReadUInt64LittleEndian(buffer),
         BinaryPrimitives.ReadUInt64LittleEndian(buffer[8..]),

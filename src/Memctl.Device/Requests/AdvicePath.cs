@@ -74,7 +74,8 @@ internal sealed class AdvicePath(
 
         // What is checked is what is walked: the map may be replaced meanwhile, but what it describes stays until this section ends.
         RegionMap map = memory.Map;
-        DeviceError error = rules.CheckRange(map, addr, length);
+        bool isOneRegion = map.TryGetHostAddress(addr, length, out nuint host) && rules.IsAligned(addr, length);
+        DeviceError error = isOneRegion ? DeviceError.NONE : rules.CheckRange(map, addr, length);
         if (error != DeviceError.NONE || length == 0)
         {
             return error;
@@ -91,15 +92,9 @@ internal sealed class AdvicePath(
             return DeviceError.PAGEOUT_BUDGET;
         }
 
-        foreach (MemorySegment segment in map.Segments(addr, length))
-        {
-            errno = calls.Advise(segment.HostAddress, (nuint)segment.Length, function.Advice);
-            if (errno != 0)
-            {
-                break;
-            }
-        }
-
+        errno = isOneRegion
+            ? calls.Advise(host, (nuint)length, function.Advice)
+            : AdviseSegments(map, addr, length, function.Advice);
         if (drops && switches.DirtyLogging)
         {
             // The whole range even after an error: the kernel may have dropped a part of it.
@@ -107,6 +102,20 @@ internal sealed class AdvicePath(
         }
 
         return DeviceError.NONE;
+    }
+
+    private int AdviseSegments(RegionMap map, ulong addr, ulong length, MemoryAdvice advice)
+    {
+        foreach (MemorySegment segment in map.Segments(addr, length))
+        {
+            int errno = calls.Advise(segment.HostAddress, (nuint)segment.Length, advice);
+            if (errno != 0)
+            {
+                return errno;
+            }
+        }
+
+        return 0;
     }
 
     /// <summary>Carries out entries from one on in one call to the kernel, neighbours joined.</summary>

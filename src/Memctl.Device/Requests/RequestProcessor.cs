@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Memctl.Device.Channels;
 using Memctl.Device.Functions;
 using Memctl.Device.Memory;
@@ -74,6 +75,7 @@ internal sealed class RequestProcessor(
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool TryProcess(Channel channel, ChannelSet connected, in Request request, ref ReadSection section, out Answer answer)
     {
         Function? function = rules.Find(request);
@@ -113,12 +115,14 @@ internal sealed class RequestProcessor(
         return true;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private CopyResult Read(Channel channel, Span<byte> buffer)
     {
         nuint host = channel.BufferHostAddress;
         return host != 0 ? memory.ReadHost(host, buffer) : memory.Read(channel.BufferAddress, buffer);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private CopyResult Write(Channel channel, ReadOnlySpan<byte> buffer)
     {
         nuint host = channel.BufferHostAddress;

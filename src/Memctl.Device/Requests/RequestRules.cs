@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Memctl.Device.Functions;
 using Memctl.Device.Memory;
 using Memctl.Device.Options;
@@ -16,6 +17,7 @@ internal sealed class RequestRules(DeviceOptions options, ulong pageSize, GuestM
     internal RefusalCounters Refusals { get; } = new();
 
     /// <summary>The function that a request names, or null. INFO takes no list.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal Function? Find(in Request request)
     {
         if (!request.IsList)
@@ -30,9 +32,12 @@ internal sealed class RequestRules(DeviceOptions options, ulong pageSize, GuestM
     /// <summary>Whether the operator lets a guest use a function.</summary>
     internal bool Allows(Function function) => _allowed.Contains(function);
 
+    /// <summary>Whether a range is made of whole pages.</summary>
+    internal bool IsAligned(ulong addr, ulong length) => ((addr | length) & _pageMask) == 0;
+
     /// <summary>Whether a range is made of whole pages of guest RAM (protocol, "Ranges").</summary>
     internal DeviceError CheckRange(RegionMap map, ulong addr, ulong length) =>
-        ((addr | length) & _pageMask) != 0 ? DeviceError.UNALIGNED
+        !IsAligned(addr, length) ? DeviceError.UNALIGNED
         : !map.Covers(addr, length) ? DeviceError.NOT_GUEST_MEMORY
         : DeviceError.NONE;
 
