@@ -76,7 +76,7 @@ public sealed class MemoryRegion
     public bool IsPresent(ulong start, ulong end) => _blocks is null || _blocks.AllAre(true, BlockOf(start), BlockOf(end - 1) + 1);
 
     /// <summary>Makes whole blocks present or absent. False, with nothing changed, if not all of them were the opposite.</summary>
-    internal bool TrySetPresent(bool present, ulong start, ulong end)
+    public bool TrySetPresent(bool present, ulong start, ulong end)
     {
         if (_blocks is null || (((start | end) - GuestAddress) & ((1ul << _blockShift) - 1)) != 0)
         {

@@ -53,6 +53,70 @@ public sealed class GracePeriodTests
         Assert.True(answered, $"{what} returned before the request's answer was written.");
     }
 
+    /// <summary>What a VMM does while a guest's MLOCK takes its time, on other memory.</summary>
+    private static readonly Dictionary<string, Action<TestGuest>> _unrelated = new()
+    {
+        ["statistics"] = guest => guest.Device.Counters(),
+        ["save"] = guest => guest.Device.Save(),
+        ["attributes"] = guest => guest.Device.Attributes(),
+        ["inhibit"] = guest => guest.Device.InhibitDiscard(true),
+        ["dirty log"] = guest => guest.Device.SetDirtyLogging(true),
+        ["keep readable"] = guest => guest.Device.KeepReadable(true),
+        ["register"] = guest => guest.AddRegion(1ul << 40, Wire.Page, 0x7400_0000_0000),
+        ["unregister"] = guest => guest.Device.UnregisterMemory(TestGuest.High, TestGuest.HighEnd - TestGuest.High),
+        ["a discard"] = guest => guest.Request("DONTNEED", TestGuest.High, Wire.Page, channel: 1),
+    };
+
+    /// <summary>Their names.</summary>
+    public static TheoryData<string> Unrelated => [.. _unrelated.Keys];
+
+    [Theory]
+    [MemberData(nameof(Unrelated))]
+    public void Control_WhileALockIsInTheKernel_DoesNotWaitForIt(string what)
+    {
+        TestGuest guest = TestGuest.Connected(channels: 2);
+        using var entered = new ManualResetEventSlim();
+        using var release = new ManualResetEventSlim();
+        guest.Calls.Answer = call => Hold(call.What == "mlock2", entered, release);
+        var request = Worker.Start(() => Assert.Equal(Wire.Answer(0), guest.Request("MLOCK", TestGuest.Low, Wire.Page)));
+        Assert.True(entered.Wait(Worker.Bound));
+
+        Worker.Start(() => _unrelated[what](guest)).Finish();
+
+        Assert.False(request.EndsWithin(TimeSpan.Zero));
+        release.Set();
+        request.Finish();
+    }
+
+    [Theory]
+    [InlineData("unregister")]
+    [InlineData("RESET")]
+    [InlineData("DISCONNECT")]
+    [InlineData("reset")]
+    [InlineData("stop")]
+    public void Control_ThatMustUndoALockInTheKernel_ReturnsOnlyAfterItsAnswer(string what)
+    {
+        TestGuest guest = TestGuest.Connected(channels: 2);
+        using var entered = new ManualResetEventSlim();
+        using var release = new ManualResetEventSlim();
+        guest.Calls.Answer = call => Hold(call.What == "mlock2", entered, release);
+        var request = Worker.Start(() => guest.Request("MLOCK", TestGuest.Low, Wire.Page));
+        Assert.True(entered.Wait(Worker.Bound));
+
+        bool answered = false;
+        var control = Worker.Start(() =>
+        {
+            _control[what](guest);
+            answered = guest.Memory.Peek(TestGuest.FarHost, 32).AsSpan().SequenceEqual(Wire.Answer(0));
+        });
+
+        Assert.False(control.EndsWithin(_held), $"{what} returned while a lock was in the kernel.");
+        release.Set();
+        control.Finish();
+        request.Finish();
+        Assert.True(answered, $"{what} returned before the lock's answer was written.");
+    }
+
     [Fact]
     public void Requests_WhileUnregisterWaits_GoOnAndNoLongerSeeTheRegion()
     {

@@ -1,5 +1,5 @@
-using Memctl.Device.Options;
 using Memctl.Device.Functions;
+using Memctl.Device.Options;
 
 namespace Memctl.Device.Tests.Options;
 

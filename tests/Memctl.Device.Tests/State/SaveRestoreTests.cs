@@ -106,6 +106,21 @@ public sealed class SaveRestoreTests
         AssertUntouched(guest);
     }
 
+    /// <summary>A forged state under a budget of nothing; one region, so that the VMM has cut nothing.</summary>
+    [Fact]
+    public void Restore_OfMoreSplitsThanTheBudget_NamesTheBudget()
+    {
+        var guest = new TestGuest("max_splits=0", withMemory: false);
+        guest.AddRegion(TestGuest.Low, 16 * Page, TestGuest.LowHost);
+        DeviceState state = guest.Device.Save() with { Attributes = [new AttributeExtent(TestGuest.Low, TestGuest.Low + Page, _locked)] };
+
+        DeviceException exception = Assert.Throws<DeviceException>(() => guest.Device.Restore(state));
+
+        Assert.Contains("max_splits", exception.Message, StringComparison.Ordinal);
+        Assert.Empty(guest.Calls.AllCalls);
+        Assert.Empty(guest.Device.Attributes());
+    }
+
     [Fact]
     public void Restore_OfTheGoodStateThatTheBadOnesAreMadeOf_Works()
     {
