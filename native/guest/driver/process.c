@@ -175,21 +175,27 @@ static int memctl_add_page(struct memctl_batch *batch, struct page *page)
 
 /*
  * What can't be pinned at @address: nothing there, which an action passes over, or
- * a page that others see. The mmap lock is held.
+ * a page that others see. Returns whether to try again, as the process has just
+ * touched the page. The mmap lock is held, which does not keep it from that.
  */
-static void memctl_judge_unpinned(struct memctl_batch *batch, unsigned long address)
+static bool memctl_judge_unpinned(struct memctl_batch *batch, unsigned long address)
 {
 	struct page *page;
+	bool again = false;
 
 	if (batch->kind == MEMCTL_HOLDS) {
 		memctl_refuse_range(batch, EFAULT, MEMCTL_REFUSED_ABSENT);
-		return;
+		return false;
 	}
 	if (memctl_get_page(batch->mm, address, FOLL_FORCE | FOLL_NOFAULT, &page) != 1)
-		return;
-	if (PageAnon(page) && batch->kind == MEMCTL_ACTS)
-		memctl_refuse_range(batch, EBUSY, MEMCTL_REFUSED_SHARED);
+		return false;
+	if (PageAnon(page)) {
+		again = PageAnonExclusive(page);
+		if (!again && batch->kind == MEMCTL_ACTS)
+			memctl_refuse_range(batch, EBUSY, MEMCTL_REFUSED_SHARED);
+	}
 	put_page(page);
+	return again;
 }
 
 /*
@@ -231,8 +237,8 @@ static long memctl_pin_some(struct memctl_batch *batch, unsigned long *address,
 		     (unsigned long)MEMCTL_PIN_PAGES);
 	pinned = memctl_pin_pages(batch->mm, *address, count, flags, batch->pages);
 	if (pinned == -EFAULT) {
-		memctl_judge_unpinned(batch, *address);
-		*address += PAGE_SIZE;
+		if (!memctl_judge_unpinned(batch, *address))
+			*address += PAGE_SIZE;
 		pinned = 0;
 	}
 out_unlock:
