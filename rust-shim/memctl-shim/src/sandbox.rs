@@ -30,6 +30,9 @@ const fn any(name: &'static str, number: libc::c_long, why: &'static str) -> Sys
 /// `PR_SET_VMA` of prctl().
 const PR_SET_VMA: u64 = 0x5356_4d41;
 
+/// `PIDFD_SELF` of process_madvise(), as a 32-bit argument. The libc crate has no name for it.
+const PIDFD_SELF: u64 = (-10_000_i32) as u32 as u64;
+
 /// What the device and its runtime may call on a thread that calls the device, complete; `tests/sandbox.rs` runs under
 /// nothing else. Three groups: what requests ask for; a thread's first and last moments with the runtime; and a garbage
 /// collection, which runs on the thread whose allocation starts it. Neither requests nor the log records of a guest
@@ -42,6 +45,12 @@ pub const REQUIRED_SYSCALLS: &[Syscall] = &[
         libc::SYS_madvise,
         "DONTNEED, REMOVE, FREE, PAGEOUT, UNMERGEABLE, DONTDUMP",
     ),
+    Syscall {
+        name: "process_madvise",
+        number: libc::SYS_process_madvise,
+        first_argument: Some(PIDFD_SELF),
+        why: "the same on several ranges at once, of this process only; asked for when a device is made",
+    },
     any(
         "mlock",
         libc::SYS_mlock,
