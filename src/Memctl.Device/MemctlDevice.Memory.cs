@@ -125,12 +125,12 @@ public sealed partial class MemctlDevice
     private void SetPresent(bool present, ulong guestAddress, ulong length)
     {
         ulong end = guestAddress + length;
-        if (_memory.Map.Find(guestAddress) is not { Blocks: > 0 } region)
+        if (_memory.Map.Find(guestAddress) is not { Blocks: > 0 } region || end < guestAddress || end > region.End)
         {
-            throw new DeviceException(DeviceFault.NotFound, $"No region with blocks contains {guestAddress:x}.");
+            throw new DeviceException(DeviceFault.NotFound, $"No region with blocks contains [{guestAddress:x}, +{length:x}).");
         }
 
-        if (end <= guestAddress || end > region.End || !region.TrySetPresent(present, guestAddress, end))
+        if (length == 0 || !region.TrySetPresent(present, guestAddress, end))
         {
             throw new DeviceException(DeviceFault.InvalidArgument,
                 $"[{guestAddress:x}, +{length:x}) is not whole {(present ? "absent" : "present")} blocks of one region.");

@@ -90,9 +90,9 @@ bool is_info(const struct memctl_vmm_ret *answer)
 	if (options.pvmemcontrol)
 		return !answer->ret_errno && !answer->ret_code && answer->ret_value == PAGE_SIZE && answer->arg0 == 1 &&
 		       !answer->arg1;
-	/* ret_value: big_endian; arg0: major 1 in the low, minor 0 in the high half; arg1: page_size. */
-	return !answer->ret_errno && !answer->ret_code && !answer->ret_value && answer->arg0 == 1 &&
-	       answer->arg1 == PAGE_SIZE;
+	/* ret_value: big_endian; arg0: major 1 in the low, minor 1 in the high half; arg1: page_size. */
+	return !answer->ret_errno && !answer->ret_code && !answer->ret_value &&
+	       answer->arg0 == (1 | 1ull << 32) && answer->arg1 == PAGE_SIZE;
 }
 
 static bool is_empty(const struct memctl_vmm_ret *answer)

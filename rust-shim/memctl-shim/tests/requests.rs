@@ -17,7 +17,7 @@ fn the_drivers_order_of_access_connects_and_disconnects() {
     let channels = guest.connect(3);
     assert_ne!(channels[0].command, channels[1].command);
     let info = guest.call(channels[2], INFO, 0, 0, 0);
-    let versions = 1;
+    let versions = 1 | 1 << 32;
     assert_eq!(
         info,
         Answer {

@@ -58,22 +58,33 @@ internal sealed class StateCheck(DeviceOptions options, ulong pageSize, RegionMa
         long splits = 0;
         foreach (AttributeExtent extent in extents)
         {
-            Require(extent.Start >= last.End && extent.End > extent.Start && ((extent.Start | extent.End) & (pageSize - 1)) == 0 &&
-                extent.Attributes != PageAttributes.AsRegistered && (extent.Start != last.End || extent.Attributes != last.Attributes),
-                "The saved state is damaged: its extents are not in order, not whole pages, or not apart.");
+            Require(extent.Start >= last.End && extent.End > extent.Start && ((extent.Start | extent.End) & (pageSize - 1)) == 0,
+                "The saved state is damaged: its extents are not in order, or not whole pages.");
             Require(map.Covers(extent.Start, extent.End - extent.Start),
                 $"The saved state has attributes on [{extent.Start:x}, {extent.End:x}), which is not guest RAM here.");
             Require(mayMerge || extent.Attributes.Merging != Merging.Mergeable,
                 $"The saved state is damaged: dialect '{options.Dialect.Name}' can't make pages mergeable.");
-            splits += extent.Start == last.End && last.End != 0 ? 1 : 2;
+            splits += SplitsBetween(last, extent);
             locked += extent.Attributes.Locked ? extent.End - extent.Start : 0;
             last = extent;
         }
 
+        splits += SplitsBetween(last, new AttributeExtent(ulong.MaxValue, ulong.MaxValue, PageAttributes.AsRegistered));
         Require(locked <= options.MaxLocked,
             $"The saved state has {locked} bytes locked; this device's budget max_locked is {options.MaxLocked}.");
         Require(splits <= options.MaxSplits + VmmSplits(),
             $"The saved state splits off {splits} mappings; this device's budget max_splits is {options.MaxSplits}.");
+    }
+
+    /// <summary>The places between two extents where attributes differ, with pages as registered in between if they do not adjoin.</summary>
+    private static int SplitsBetween(AttributeExtent before, AttributeExtent after)
+    {
+        if (before.End == after.Start)
+        {
+            return before.Attributes == after.Attributes ? 0 : 1;
+        }
+
+        return (before.Attributes == PageAttributes.AsRegistered ? 0 : 1) + (after.Attributes == PageAttributes.AsRegistered ? 0 : 1);
     }
 
     /// <summary>How many splits the VMM may have added to the guest's: two for each region or block taken out of an extent's middle.</summary>

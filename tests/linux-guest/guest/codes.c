@@ -117,9 +117,9 @@ static void test_info(int fd)
 
 	tap_check(!request(fd, MEMCTL_INFO, 0, 0, 0, &buf), "INFO answers");
 	tap_check(!buf.info.ret_code && !buf.info.big_endian &&
-		  buf.info.major_version == 1 && buf.info.minor_version == 0 &&
+		  buf.info.major_version == 1 && buf.info.minor_version == 1 &&
 		  buf.info.page_size == PAGE,
-		  "INFO tells version 1.0, little-endian, pages of 4096 (%u.%u, %lu)",
+		  "INFO reports version 1.1, little-endian, pages of 4096 (%u.%u, %lu)",
 		  buf.info.major_version, buf.info.minor_version, buf.info.page_size);
 }
 

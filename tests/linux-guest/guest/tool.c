@@ -83,7 +83,7 @@ int test_tool(void)
 	struct row row;
 
 	meet_host();
-	tap_check(!run("memctl info") && said("1.0"), "memctl info (%s)", output);
+	tap_check(!run("memctl info") && said("1.1"), "memctl info (%s)", output);
 	tap_check(!run("memctl info --json") && said("\"page_size\":4096"),
 		  "memctl info --json (%s)", output);
 	row = huge_row(1);

@@ -24,7 +24,7 @@ static const struct memctl_host host = {
 };
 static const struct state_limits limits = {
 	.channels = 4,
-	.runs = 16 + 4096,
+	.splits = 16 + 2 * (STATE_REGIONS - 1),
 	.locked = 4 * PAGE,
 	/* Two regions that adjoin and one apart. */
 	.regions = { { 0x100000, REGION_PAGES * PAGE }, { 0x108000, REGION_PAGES * PAGE }, { 0x200000, REGION_PAGES * PAGE } },

@@ -160,6 +160,7 @@ enum state_verdict state_judge(const uint8_t *state, size_t length, const struct
 	uint64_t channels;
 	bool foreign = false;
 	size_t kept = 0;
+	size_t splits = 0;
 	size_t head;
 	size_t name;
 	uint32_t stored;
@@ -212,9 +213,9 @@ enum state_verdict state_judge(const uint8_t *state, size_t length, const struct
 			runs[kept - 1].end = run.end;
 			continue;
 		}
-		if (kept < limits->runs)
-			runs[kept] = run;
-		kept++;
+		splits += kept && runs[kept - 1].end == run.start ? 1 : 2;
+		/* A state is too short for more than 1024 of them. */
+		runs[kept++] = run;
 	}
 	if (name != strlen(dialect) || memcmp(written, dialect, name) != 0 || page_size != PAGE)
 		return STATE_OTHER_DEVICE;
@@ -224,7 +225,7 @@ enum state_verdict state_judge(const uint8_t *state, size_t length, const struct
 		return ranges;
 	if (foreign)
 		return STATE_BAD_VALUE;
-	if (kept > limits->runs || locked > limits->locked)
+	if (splits > limits->splits || locked > limits->locked)
 		return STATE_BUDGET;
 	for (uint64_t channel = 0; channel < channels; channel++) {
 		if (buffers[channel] > UINT64_MAX - 32 || closed_at(runs, kept, buffers[channel]))

@@ -11,8 +11,8 @@
 
 struct state_limits {
 	uint32_t channels;
-	/* The budget of splits, and a run more for each region that may have been cut out of one. */
-	uint32_t runs;
+	/* The budget, and two for each region that the VMM may have taken out of the middle of an extent. */
+	uint32_t splits;
 	uint64_t locked;
 	struct {
 		uint64_t start;

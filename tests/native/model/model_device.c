@@ -130,7 +130,7 @@ static struct answer info(const struct model *model)
 {
 	if (model->options.pvmemcontrol)
 		return (struct answer){ .ret_value = PAGE, .arg0 = 1 };
-	return (struct answer){ .arg0 = 1, .arg1 = PAGE };
+	return (struct answer){ .arg0 = 1 | 1ull << 32, .arg1 = PAGE };
 }
 
 static struct answer change(struct model *model, const struct request *request, enum function function)

@@ -59,7 +59,7 @@ static uint64_t request(struct vcpu *vcpu, uint64_t code, uint64_t addr, uint64_
 	stress.answers++;
 	if (status != MEMCTL_OK)
 		stress_wrong("mmio_write returned %u", status);
-	if (code == C_INFO ? vcpu->buffer[1] != 0 || vcpu->buffer[2] != 1 || vcpu->buffer[3] != PAGE :
+	if (code == C_INFO ? vcpu->buffer[1] != 0 || vcpu->buffer[2] != (1 | 1ull << 32) || vcpu->buffer[3] != PAGE :
 			     vcpu->buffer[1] || vcpu->buffer[2] || vcpu->buffer[3])
 		stress_wrong("code %llu: bytes past ret_code are %#llx %#llx %#llx", (unsigned long long)code,
 			     (unsigned long long)vcpu->buffer[1], (unsigned long long)vcpu->buffer[2],
