@@ -11,7 +11,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 # shellcheck source=tests/host/debian.sh
 . "$here/debian.sh"
-readonly suite=trixie source=linux-source-6.12
+readonly release=trixie source=linux-source-6.12
 cache=$(memctl_cache "$(cd "$here/../.." && pwd -P)")
 folder=$cache/host-kernel
 image=$folder/$source-$(sha256sum < "$here/kernel.config" | cut -c 1-12)
@@ -28,8 +28,8 @@ compile() {
 	local work=$folder/work
 	rm -rf "$work"
 	mkdir -p "$work/build"
-	prepare_suite "$suite"
-	unpack "$suite" "$work" "$source"
+	prepare_suite "$release"
+	unpack "$release" "$work" "$source"
 	tar -C "$work" -xJf "$work/usr/src/$source.tar.xz" "${unused[@]/#/--exclude=}"
 	make -s -C "$work/$source" O="$work/build" allnoconfig KCONFIG_ALLCONFIG="$here/kernel.config"
 	setpriv --pdeathsig TERM nice -n 19 make -s -C "$work/$source" O="$work/build" -j "$(nproc)" bzImage

@@ -7,9 +7,17 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// Asks once; returns the HTTP status and the body.
+use crate::process::until;
+
+/// Asks once, as soon as the VMM listens; returns the HTTP status and the body.
 pub fn ask(socket: &Path, method: &str, name: &str, body: &str) -> (u16, Value) {
-    let mut stream = UnixStream::connect(socket).unwrap();
+    // The socket's file is there before the VMM listens on it.
+    let mut connected = None;
+    until("the VMM listens", || {
+        connected = UnixStream::connect(socket).ok();
+        connected.is_some()
+    });
+    let mut stream = connected.unwrap();
     let length = body.len();
     let request =
         format!("{method} /api/v1/{name} HTTP/1.1\r\nHost: vmm\r\nContent-Length: {length}\r\n\r\n{body}");

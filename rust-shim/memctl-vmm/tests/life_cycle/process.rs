@@ -201,7 +201,7 @@ impl Drop for Vmm {
 }
 
 /// Waits for a condition.
-fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < end, "it never came: {what}");
