@@ -78,6 +78,19 @@ setpriv --pdeathsig KILL timeout --foreground -s KILL "$seconds" \
 	-chardev stdio,id=terminal,signal=off -serial chardev:terminal \
 	<&0 2> "$control/qemu" &
 pids+=($!)
+# Ends when QEMU has used less than a tenth of a processor for MEMCTL_STALL_SECONDS.
+watch_for_stall() { # PARENT
+	local last=0 now
+	while sleep "$MEMCTL_STALL_SECONDS"; do
+		now=$(ps --ppid "$1" -o cputimes= | tr -d ' ')
+		[ $((${now:-0} - last)) -ge $((MEMCTL_STALL_SECONDS / 10)) ] || return
+		last=$now
+	done
+}
+if [ -n "${MEMCTL_STALL_SECONDS:-}" ]; then
+	watch_for_stall "${pids[0]}" > /dev/null &
+	pids+=($!)
+fi
 if [ -n "${MEMCTL_OWNER:-}" ]; then
 	setpriv --pdeathsig KILL tail -f --pid="$MEMCTL_OWNER" /dev/null > /dev/null &
 	pids+=($!)

@@ -3,18 +3,22 @@
 #
 # once-more.sh COMMAND...: runs COMMAND, a call of with-kvm.sh, and prints what it
 # printed when it has ended. If the emulated host itself ended or stood still,
-# which status 125 says, COMMAND runs once more: that is QEMU's emulation of SVM,
-# and says nothing of the tests. A test that failed is not run again.
+# which status 125 says, COMMAND runs once more, and at most four times in all:
+# that is QEMU's emulation of SVM, and says nothing of the tests. A test that
+# failed is not run again.
 set -euo pipefail
+
+readonly tries=4
+# No guest of the tests lets its host rest for so long.
+export MEMCTL_STALL_SECONDS=60
 
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
-status=0
-"$@" > "$output" || status=$?
-if [ "$status" = 125 ]; then
-	echo "once-more.sh: the emulated host did not last; once more" >&2
+for ((try = 1; try <= tries; try++)); do
 	status=0
 	"$@" > "$output" || status=$?
-fi
+	[ "$status" = 125 ] || break
+	echo "once-more.sh: the emulated host did not last (try $try of $tries)" >&2
+done
 cat "$output"
 exit "$status"
