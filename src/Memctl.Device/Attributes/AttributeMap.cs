@@ -24,14 +24,6 @@ public sealed class AttributeMap(int capacity)
     /// <summary>Bytes of all pages that the guest made inaccessible.</summary>
     public ulong InaccessibleBytes { get; private set; }
 
-    /// <summary>Makes the map empty.</summary>
-    public void Clear()
-    {
-        _boundaries.Clear();
-        LockedBytes = 0;
-        InaccessibleBytes = 0;
-    }
-
     /// <summary>The extent that contains this address, cut at <paramref name="end"/>; pages as registered are one too.</summary>
     /// <param name="address">Less than <paramref name="end"/>; the extent starts here.</param>
     /// <param name="end">Where to cut it.</param>

@@ -140,17 +140,6 @@ internal sealed class BoundaryList
             : Settle(cursor.Leaf, cursor.Slot);
     }
 
-    /// <summary>Removes all boundaries.</summary>
-    internal void Clear()
-    {
-        while (_leaves > 0)
-        {
-            RemoveLeaf(_leaves - 1);
-        }
-
-        Count = 0;
-    }
-
     private ulong LastAddressOf(int place) => _pool[(_order[place] * LeafSize) + _counts[_order[place]] - 1].Address;
 
     private int FirstAtOrPast(int low, int high, ulong address, Func<BoundaryList, int, ulong> addressOf)

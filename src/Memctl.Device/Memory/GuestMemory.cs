@@ -76,16 +76,7 @@ public sealed class GuestMemory(IGuestCopy copy)
         return CopyResult.Copied;
     }
 
-    /// <summary>The host address of a buffer that is all RAM and one segment; 0 if it is not.</summary>
-    public nuint HostAddressOf(ulong guestAddress, ulong length)
-    {
-        RegionMap map = Map;
-        if (!map.Covers(guestAddress, length))
-        {
-            return 0;
-        }
-
-        SegmentEnumerator segments = map.Segments(guestAddress, length);
-        return segments.MoveNext() && segments.Current.Length == length ? segments.Current.HostAddress : 0;
-    }
+    /// <summary>The host address of a buffer that is all RAM of one region; 0 if it is not.</summary>
+    public nuint HostAddressOf(ulong guestAddress, ulong length) =>
+        Map.TryGetHostAddress(guestAddress, length, out nuint hostAddress) ? hostAddress : 0;
 }
