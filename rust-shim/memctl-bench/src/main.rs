@@ -120,6 +120,7 @@ fn check(plugin: &Path, file: &Path, write: bool) -> Result<(), Box<dyn Error>> 
     }
     let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let lines = count::check(&serde_json::from_str(&text)?, &measured);
+    println!("1..{}", lines.len());
     for line in &lines {
         println!("{line}");
     }
