@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The memctl protocol, version 1.0, as this guest speaks it. Names and values are those of the protocol's tables. */
+/*
+ * The memctl protocol as this guest speaks it: names and values of docs/protocol.md (protocol, "Registers"; protocol, "Transport
+ * commands"; protocol, "Requests"; protocol, "Function codes"; protocol, "Error codes"; protocol, "Lists of ranges").
+ */
 #ifndef SELFTEST_MEMCTL_H
 #define SELFTEST_MEMCTL_H
 

@@ -13,8 +13,8 @@ use crate::layout;
 pub const CONFIG_ADDRESS: u16 = 0xcf8;
 /// First I/O port of CONFIG_DATA.
 pub const CONFIG_DATA: u16 = 0xcfc;
-/// Maximum number of plugin functions on the bus, which has 32 devices.
-pub const MAX_PLUGIN_FUNCTIONS: usize = 31;
+/// Maximum number of plugin functions on the bus: the bus has 32 devices, but a process has at most 8 of the library.
+pub const MAX_PLUGIN_FUNCTIONS: usize = 8;
 /// Minimum size of a BAR in memory space, by the PCI specification.
 const MIN_BAR_SIZE: u64 = 16;
 /// Minimum distance of two BARs: a page, which keeps other devices out of it.

@@ -5,7 +5,7 @@ using Memctl.Device.Protocol;
 namespace Memctl.Device.Attributes;
 
 /// <summary>
-/// What the guest has set on its memory: the attribute map and the kernel's mappings, in step, within the operator's budgets.
+/// What the guest has set on its memory (protocol, "Attributes"): the attribute map and the kernel's mappings, in step, within the operator's budgets.
 /// The map is what travels in a snapshot and what decides which pages the device must not touch.
 /// </summary>
 /// <remarks>

@@ -3,7 +3,10 @@ using Memctl.Device.Functions;
 
 namespace Memctl.Device.Channels;
 
-/// <summary>A guest CPU's way to the device: where its buffer is, and what it has asked for. Made once for each number and used again after RESET.</summary>
+/// <summary>
+/// A guest CPU's way to the device (protocol, "Channels"): where its buffer is, and what it has asked for. Made once for each
+/// number and used again after RESET.
+/// </summary>
 /// <remarks>
 /// Counters are not atomic: a driver has a channel for each CPU, and a guest that shares one among CPUs may lose counts of its
 /// own. The counts of read-side critical sections are atomic, since the host relies on them.

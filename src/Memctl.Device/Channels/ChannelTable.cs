@@ -80,7 +80,7 @@ public sealed class ChannelTable
     }
 
     /// <summary>
-    /// Takes the channels away from the guest: no section begins any more, and none is in progress when this returns. A request that
+    /// Takes the channels away from the guest (protocol, "Transport commands"): no section begins any more, and none is in progress when this returns. A request that
     /// has left its section for a host call may still come back, until <see cref="Forget"/>.
     /// </summary>
     public void Disconnect()

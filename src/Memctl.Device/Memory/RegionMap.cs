@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 namespace Memctl.Device.Memory;
 
 /// <summary>
-/// Guest RAM at one moment: regions sorted by guest-physical address, none overlapping. The list is immutable, so that a vCPU
+/// Guest RAM at one moment (protocol, "Ranges"): regions sorted by guest-physical address, none overlapping. The list is immutable, so that a vCPU
 /// reads it without a lock; a change of regions makes a new map, a change of blocks sets bits in a region.
 /// </summary>
 public sealed class RegionMap

@@ -4,7 +4,7 @@ using Memctl.Device.Functions;
 
 namespace Memctl.Device.Protocol;
 
-/// <summary>An answer (<c>memctl_vmm_ret</c>). Every byte of the buffer is written: what has no meaning is zero.</summary>
+/// <summary>An answer (<c>memctl_vmm_ret</c>; protocol, "Requests"). Every byte of the buffer is written: what has no meaning is zero.</summary>
 /// <param name="RetErrno">A Linux errno, 0 on success.</param>
 /// <param name="RetCode">The device's own code; see <see cref="DeviceError"/>.</param>
 /// <param name="RetValue">Function-specific.</param>
@@ -15,13 +15,13 @@ public readonly record struct Answer(uint RetErrno, uint RetCode, ulong RetValue
     /// <summary>Success, with nothing to report.</summary>
     public static Answer Success => default;
 
-    /// <summary>The protocol's major version, as INFO reports it.</summary>
+    /// <summary>The protocol's major version, as INFO reports it (protocol, "Versions").</summary>
     public const uint MajorVersion = 1;
 
     /// <summary>The minor version of a dialect with lists of ranges, as INFO reports it; 0 without.</summary>
     public const uint ListsMinorVersion = 1;
 
-    /// <summary>The answer to INFO in the layout of the dialect.</summary>
+    /// <summary>The answer to INFO in the layout of the dialect (protocol, "Function codes" and "Dialect pvmemcontrol").</summary>
     /// <param name="dialect">Which layout.</param>
     /// <param name="pageSize">The host's page size in bytes.</param>
     public static Answer Info(Dialect dialect, ulong pageSize)

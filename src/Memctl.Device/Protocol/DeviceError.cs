@@ -2,7 +2,7 @@ namespace Memctl.Device.Protocol;
 
 /// <summary>
 /// The device's own error codes: <c>ret_code</c> of an answer, 0 where the errno came from the host's system call.
-/// Values are part of the protocol as this device speaks it (docs/protocol.md lists them) and never change.
+/// Values never change (protocol, "Error codes").
 /// </summary>
 public enum DeviceError : uint
 {

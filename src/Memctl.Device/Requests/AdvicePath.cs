@@ -7,7 +7,10 @@ using Memctl.Device.Protocol;
 
 namespace Memctl.Device.Requests;
 
-/// <summary>Discards and hints: functions that are one madvise(2) on each segment. Runs inside a read-side critical section.</summary>
+/// <summary>
+/// Discards and hints: functions that are one madvise(2) on each segment (protocol, "Order of checks"). Runs inside a read-side
+/// critical section.
+/// </summary>
 internal sealed class AdvicePath(
     DeviceOptions options, GuestMemory memory, RequestRules rules, RequestSwitches switches, IHostCalls calls, IDirtyLog? dirtyLog, TimeProvider clock)
 {

@@ -8,7 +8,7 @@ using Memctl.Device.Protocol;
 namespace Memctl.Device.Requests;
 
 /// <summary>
-/// Functions that change attributes. The host call may take as long as the guest likes, so it is made outside of the read-side critical
+/// Functions that change attributes (protocol, "Attributes"). The host call may take as long as the guest likes, so it is made outside of the read-side critical
 /// section: who must not overtake it waits for the change itself.
 /// </summary>
 internal sealed class AttributePath(

@@ -2,7 +2,7 @@ using Memctl.Device.Attributes;
 
 namespace Memctl.Device.State;
 
-/// <summary>State of the connection of a guest driver (protocol, "Transport commands"). The numbers are part of saved states.</summary>
+/// <summary>State of the connection of a guest driver (protocol, "States"). The numbers are part of saved states.</summary>
 public enum TransportState : byte
 {
     Disconnected = 0,
@@ -11,7 +11,7 @@ public enum TransportState : byte
 }
 
 /// <summary>
-/// Everything about a device that a guest could notice if it were lost. No host address is in it: a saved state may be read by
+/// Everything about a device that a guest could notice if it were lost (protocol, "Attributes"). No host address is in it: a saved state may be read by
 /// whoever stores it.
 /// </summary>
 /// <param name="Dialect">Name of the dialect that the guest's driver was given.</param>
