@@ -68,6 +68,7 @@ suite_apt() {
 	"$program" -qq \
 		-o Dir::Etc::sourcelist="$root/sources.list" -o Dir::Etc::sourceparts=/dev/null \
 		-o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null \
+		-o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null \
 		-o Acquire::Languages=none \
 		-o Dir::State="$root/state" -o Dir::State::status="$root/status" \
 		-o Dir::Cache="$root/cache" -o APT::Sandbox::User="$(id -un)" "$@"
