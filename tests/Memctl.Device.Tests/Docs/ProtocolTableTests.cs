@@ -8,12 +8,12 @@ public sealed class ProtocolTableTests
 {
     [Fact]
     public void FunctionCodes_OfThePage_AreThoseOfTheTests() =>
-        Assert.Equal(Numbered(Wire.MemctlCodes), Pairs(ProtocolPage.Rows("Function codes"), 0));
+        Assert.Equal(Numbered(Wire.MemctlCodes), Pairs(Document.Protocol.Rows("Function codes"), 0));
 
     [Fact]
     public void FunctionCodesOfPvmemcontrol_OfThePage_AreThoseOfTheTests()
     {
-        IReadOnlyList<string[]> rows = ProtocolPage.Rows("Dialect pvmemcontrol");
+        IReadOnlyList<string[]> rows = Document.Protocol.Rows("Dialect pvmemcontrol");
         Assert.Equal(Numbered(Wire.PvmemcontrolCodes), Pairs(rows, 0).Concat(Pairs(rows, 3)));
     }
 
@@ -25,7 +25,7 @@ public sealed class ProtocolTableTests
             ("RESET", Wire.RESET), ("REGISTER", Wire.REGISTER), ("READY", Wire.READY),
             ("DISCONNECT", Wire.DISCONNECT), ("ACK", Wire.ACK), ("ERROR", Wire.ERROR),
         ];
-        Assert.Equal(expected, ProtocolPage.Rows("Transport commands").Select(row => (row[0], Convert.ToUInt32(row[1], 16))));
+        Assert.Equal(expected, Document.Protocol.Rows("Transport commands").Select(row => (row[0], Convert.ToUInt32(row[1], 16))));
     }
 
     [Theory]
@@ -42,7 +42,7 @@ public sealed class ProtocolTableTests
     [InlineData("PAGEOUT_BUDGET", 11u, "EAGAIN")]
     public void ErrorCode_OfThePage_IsThatOfTheTests(string name, uint code, string errno)
     {
-        string[] row = ProtocolPage.Rows("Error codes").Single(row => row[1] == name);
+        string[] row = Document.Protocol.Rows("Error codes").Single(row => row[1] == name);
         Assert.Equal([code.ToString(CultureInfo.InvariantCulture), name, errno], row[..3]);
     }
 

@@ -12,7 +12,7 @@ public sealed class WorkedExchangeTests
     public void WorkedExchange_ReplayedOnADevice_IsAsThePageShows()
     {
         var guest = new TestGuest();
-        foreach (string[] row in ProtocolPage.Rows("Worked exchange"))
+        foreach (string[] row in Document.Protocol.Rows("Worked exchange"))
         {
             string step = $"{row[0]} {row[1]}";
             byte[] bytes = [.. row[1].Split(' ').Select(text => byte.Parse(text, NumberStyles.HexNumber, CultureInfo.InvariantCulture))];
