@@ -17,9 +17,9 @@
 
 #include "memctl_device.h"
 
-static bool report_free;
+static bool report_free = IS_ENABLED(CONFIG_MEMCTL_REPORT_FREE);
 module_param(report_free, bool, 0444);
-MODULE_PARM_DESC(report_free, "Give free memory back to the host (default off)");
+MODULE_PARM_DESC(report_free, "Give free memory back to the host (default off, or as CONFIG_MEMCTL_REPORT_FREE says)");
 
 static unsigned int report_order;
 module_param(report_order, uint, 0444);
