@@ -7,6 +7,9 @@ internal ref struct StateReader(ReadOnlySpan<byte> bytes)
 {
     private ReadOnlySpan<byte> _left = bytes;
 
+    /// <summary>Bytes that are not taken yet.</summary>
+    internal readonly int Left => _left.Length;
+
     internal ReadOnlySpan<byte> Bytes(int count)
     {
         if (count > _left.Length)
@@ -40,14 +43,6 @@ internal ref struct StateReader(ReadOnlySpan<byte> bytes)
         return count >= 0 && count <= _left.Length / itemSize
             ? count
             : throw new DeviceException(DeviceFault.InvalidState, "The saved state is damaged: it announces more items than it contains.");
-    }
-
-    internal readonly void ExpectEnd()
-    {
-        if (!_left.IsEmpty)
-        {
-            throw new DeviceException(DeviceFault.InvalidState, "The saved state is damaged: it continues past its last field.");
-        }
     }
 
     private byte Number(byte max)

@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
 using Memctl.Device.Attributes;
@@ -89,18 +91,34 @@ public sealed class StateCodecTests
     }
 
     [Theory]
-    [InlineData(0u)]
-    [InlineData(2u)]
-    [InlineData(uint.MaxValue)]
-    public void Decode_OfAnotherVersion_NamesBothVersions(uint version)
+    [InlineData(0)]
+    [InlineData(DeviceStateCodec.FormatMajor + 1)]
+    [InlineData(ushort.MaxValue)]
+    public void Decode_OfAnotherMajorVersion_IsRefused(int major)
     {
         byte[] bytes = DeviceStateCodec.Encode(_rich);
-        BitConverter.TryWriteBytes(bytes.AsSpan(8), version);
+        BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(8), (ushort)major);
 
-        DeviceException exception = Assert.Throws<DeviceException>(() => DeviceStateCodec.Decode(StateBytes.Seal(bytes)));
+        AssertRefused(StateBytes.Seal(bytes), $"version {major}");
+    }
 
-        Assert.Contains($"version {version}", exception.Message, StringComparison.Ordinal);
-        Assert.Contains("version 1", exception.Message, StringComparison.Ordinal);
+    [Theory]
+    [InlineData("transport", "trans ort")]
+    [InlineData("transport", "TRANSPORT")]
+    [InlineData("transport", "later.one")]
+    [InlineData("transport", "device")]
+    [InlineData("device", "later")]
+    public void Decode_WithASectionUnderAnotherName_IsRefused(string name, string other)
+    {
+        byte[] bytes = DeviceStateCodec.Encode(_rich);
+        int at = bytes.AsSpan().IndexOf(Encoding.ASCII.GetBytes(name));
+        byte[] renamed = [.. bytes[..(at - 1)], (byte)other.Length, .. Encoding.ASCII.GetBytes(other), .. bytes[(at + name.Length)..]];
+
+        AssertRefused(StateBytes.Seal(renamed), $"{name} as {other}");
+
+        // Not even where it would be skipped: both sections are in every state.
+        renamed[at + other.Length] = 0;
+        AssertRefused(StateBytes.Seal(renamed), $"{name} as {other}, not needed");
     }
 
     [Fact]
