@@ -77,7 +77,7 @@ need_programs gcc gcc strip binutils make make /usr/include/x86_64-linux-gnu/sys
 busybox=$("$repository/tests/host/fetch.sh" busybox)/bin/busybox
 mkdir -p "$out"
 gcc "${c_flags[@]}" -o "$out/watch-guest" "$here"/host/*.c
-gcc "${c_flags[@]}" -shared -fPIC -I "$repository/native/include" -o "$out/broken.so" "$here/broken/plugin.c"
+gcc "${c_flags[@]}" -shared -fPIC -I "$repository/native/include" -o "$out/broken.so" "$here"/broken/*.c
 gcc "${c_flags[@]}" -static -pthread -o "$out/guest-test" -I "$repository/native/tap" \
 	"$repository/native/tap/tap.c" "$here"/guest/*.c
 build_guest_side "$(echo "$("$repository/tests/host/fetch.sh" 6.1)"/usr/src/linux-headers-*-amd64)" tools tests

@@ -18,6 +18,8 @@ vmm_command() {
 	local image=initramfs-$1 device=(--memctl "plugin=$PLUGIN") second=() flags
 	[[ ,$2, = *,kexec,* ]] && image=kexec-$1
 	[[ ,$2, = *,broken-device,* ]] && device=(--memctl "plugin=$IMAGES/broken.so")
+	[[ ,$2, = *,moved=* ]] && device=(--memctl "plugin=$IMAGES/broken.so,moves=on")
+	[[ ,$2, = *,exits=* ]] && device=(--memctl "plugin=$PLUGIN,max_request_time=60000000")
 	[[ ,$2, = *,second-device,* ]] && second=("${device[@]}")
 	read -ra flags <<< "$VMM_FLAGS"
 	command=("$VMM" --kernel "$IMAGES/vmlinuz-$1" --initramfs "$IMAGES/$image.img"

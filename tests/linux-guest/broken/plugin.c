@@ -1,94 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * A memctl plugin whose device breaks in a way of its own each time that a
- * driver connects, which is counted by RESETs. In the end it is sound, except
- * that it does nothing to memory. For guests with one vCPU: there is no lock.
- */
-#include <memctl_plugin.h>
+/* The C ABI of the plugin, and the transport of its device. */
+#include "device.h"
 
-#include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../guest/protocol.h"
 
-#define ALL (~0U)
-#define MAX_CHANNELS 64
-#define MAX_REGIONS 8
 #define BUFFER_LENGTH 32
-
-struct conduct {
-	unsigned int answers;	/* requests of a connection that are answered */
-	bool mute;		/* transport commands are not */
-	struct memctl_buf info;	/* the answer to INFO */
-};
-
-#define SOUND_INFO .info.info = { .major_version = 1, .page_size = 4096 }
-
-static const struct conduct conducts[] = {
-	{ ALL, SOUND_INFO },	/* no connection yet */
-	{ 10, SOUND_INFO },
-	{ 0 },
-	{ 0, .mute = true },
-	{ ALL, .info.info = { .ret_errno = EOPNOTSUPP, .major_version = 1, .page_size = 4096 } },
-	{ ALL, .info.info = { .major_version = 2, .page_size = 4096 } },
-	/* As in the dialect pvmemcontrol. */
-	{ ALL, .info.ret = { .ret_value = 4096, .arg0 = 1 } },
-	{ ALL, SOUND_INFO },
-};
-
-#define LAST_CONDUCT (sizeof(conducts) / sizeof(conducts[0]) - 1)
-
-struct memctl_device {
-	struct memctl_region regions[MAX_REGIONS];
-	uint64_t payload, buffers[MAX_CHANNELS];
-	uint32_t answer;
-	unsigned int conduct, channels, answered;
-};
-
-static uint8_t *host_address(const memctl_device *device, uint64_t guest_address)
-{
-	int i;
-
-	for (i = 0; i < MAX_REGIONS; i++) {
-		const struct memctl_region *region = &device->regions[i];
-		uint64_t offset = guest_address - region->guest_address;
-
-		if (guest_address >= region->guest_address && offset < region->length &&
-		    BUFFER_LENGTH <= region->length - offset)
-			return (uint8_t *)region->host_address + offset;
-	}
-	return NULL;
-}
-
-static void request(memctl_device *device, uint32_t channel)
-{
-	const struct conduct *conduct = &conducts[device->conduct];
-	static const struct memctl_buf success;
-	struct memctl_buf buf;
-	uint8_t *place;
-
-	if (channel >= device->channels || device->answered >= conduct->answers)
-		return;
-	place = host_address(device, device->buffers[channel]);
-	memcpy(&buf, place, sizeof(buf));
-	memcpy(place, buf.call.func_code == MEMCTL_INFO ? &conduct->info : &success, sizeof(buf));
-	device->answered++;
-}
 
 static void transport(memctl_device *device, uint32_t command)
 {
 	switch (command) {
 	case MEMCTL_RESET:
-		device->conduct += device->conduct < LAST_CONDUCT;
-		device->answered = 0;
+		next_conduct(device);
 		device->channels = 0;
 		device->answer = MEMCTL_ACK;
 		break;
 	case MEMCTL_REGISTER:
 		if (device->channels == MAX_CHANNELS ||
-		    !host_address(device, device->payload)) {
+		    !host_address(device, device->payload, BUFFER_LENGTH)) {
 			device->answer = MEMCTL_ERROR;
 			break;
 		}
@@ -104,7 +35,7 @@ static void transport(memctl_device *device, uint32_t command)
 		device->answer = MEMCTL_ERROR;
 		break;
 	}
-	if (conducts[device->conduct].mute)
+	if (is_mute(device))
 		device->answer = 0;
 }
 
@@ -134,17 +65,26 @@ size_t last_error(char *buffer, size_t capacity)
 	return 0;
 }
 
+memctl_status check_options(const char *options, size_t options_length)
+{
+	static const char moves[] = "moves=on";
+
+	if (options_length && (options_length != strlen(moves) || memcmp(options, moves, options_length)))
+		return MEMCTL_INVALID_ARGUMENT;
+	return MEMCTL_OK;
+}
+
 memctl_status device_create(const struct memctl_host *host, const char *options,
 			    size_t options_length, memctl_device **device)
 {
 	(void)host;
-	(void)options;
-	if (options_length)
+	if (check_options(options, options_length))
 		return MEMCTL_INVALID_ARGUMENT;
 	*device = calloc(1, sizeof(**device));
 	if (!*device)
 		return MEMCTL_LIMIT_REACHED;
 	(*device)->answer = MEMCTL_ERROR;
+	(*device)->moves = options_length;
 	return MEMCTL_OK;
 }
 
@@ -224,10 +164,14 @@ memctl_status mmio_write(memctl_device *device, uint64_t offset, const uint8_t *
 memctl_status device_statistics(memctl_device *device, struct memctl_counter *counters,
 				size_t capacity, size_t *count)
 {
-	(void)device;
-	(void)counters;
-	(void)capacity;
-	*count = 0;
+	const struct memctl_counter all[] = {
+		{ "singles", device->singles }, { "lists", device->lists },
+	};
+
+	*count = sizeof(all) / sizeof(all[0]);
+	if (capacity < *count)
+		return MEMCTL_BUFFER_TOO_SMALL;
+	memcpy(counters, all, sizeof(all));
 	return MEMCTL_OK;
 }
 
@@ -235,12 +179,6 @@ memctl_status device_statistics(memctl_device *device, struct memctl_counter *co
 
 void attach_thread(void)
 {
-}
-
-memctl_status check_options(const char *options, size_t options_length)
-{
-	(void)options;
-	return options_length ? MEMCTL_INVALID_ARGUMENT : MEMCTL_OK;
 }
 
 memctl_status plug_memory(memctl_device *device, uint64_t guest_address, uint64_t length)

@@ -70,6 +70,12 @@ struct usage host_usage(void)
 	return usage;
 }
 
+bool host_exits(struct exits *exits)
+{
+	return sscanf(ask_host("exits"), "mmio=%lu all=%lu interrupts=%lu", &exits->mmio,
+		      &exits->all, &exits->interrupts) == 3;
+}
+
 /* Gaps in RAM that are smaller are the firmware's, in one mapping of the host. */
 #define HOLE (256UL << 20)
 

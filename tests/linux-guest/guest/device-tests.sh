@@ -74,6 +74,30 @@ refuses() {
 	result $? "nothing of it is left, and the kernel's log says why"
 }
 
+# three_ranges SINGLES LISTS: what the device is asked for three ranges
+three_ranges() {
+	singles=$(host_counter memctl singles)
+	lists=$(host_counter memctl lists)
+	memctl lock --range 0x1000+4K --range 0x3000+4K --range 0x5000+4K > /dev/null &&
+		[ $(($(host_counter memctl singles) - singles)) = "$1" ] &&
+		[ $(($(host_counter memctl lists) - lists)) = "$2" ]
+}
+
+# requests_for_ranges FUNCTION: devices of protocol 1.0, of 1.0 behind the INFO of
+# 1.1, as after a move to an older host, and of 1.1.
+requests_for_ranges() {
+	memctl info | grep -q ' 1.0$' && three_ranges 3 0
+	result $? "a device of protocol 1.0 gets a request for each range, and no list"
+	unbind "$1" && bind "$1"
+	memctl info | grep -q ' 1.1$' && three_ranges 3 1
+	result $? "one that knows no list after all gets one, then a request for each range"
+	three_ranges 3 0
+	result $? "and no list again"
+	unbind "$1" && bind "$1"
+	three_ranges 0 1
+	result $? "a device of protocol 1.1 gets one list for all"
+}
+
 # The device breaks in another way each time (broken/plugin.c).
 test_broken_device() {
 	function=$(memctl_functions)
@@ -95,4 +119,5 @@ test_broken_device() {
 	result $? "the module goes"
 	load_module && [ -e "$function/driver" ] && answers
 	result $? "and comes back, and a sound device works"
+	requests_for_ranges "$function"
 }

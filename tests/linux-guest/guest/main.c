@@ -35,7 +35,11 @@ static int run(int argc, char **argv, const char *name)
 	if (!strcmp(name, "fuzz"))
 		return test_fuzz(number);
 	if (!strcmp(name, "report"))
-		return test_report(number);
+		return test_report(number, false);
+	if (!strcmp(name, "exits"))
+		return test_report(number, true);
+	if (!strcmp(name, "moved"))
+		return test_moved(number);
 	if (!strcmp(name, "silence"))
 		return test_silence();
 	if (!strcmp(name, "kexec") && argc > 2)

@@ -28,6 +28,13 @@ enum {
 	MEMCTL_FUNC_CODES,
 };
 
+/* In a function code: the request carries a list of ranges. */
+#define MEMCTL_LIST (1ULL << 63)
+
+struct memctl_range {
+	uint64_t addr, length;
+};
+
 /* Registers of BAR 0, and what is written to and read from the second. */
 #define MEMCTL_BUF_PHYS_ADDR 0x0
 #define MEMCTL_COMMAND 0x8

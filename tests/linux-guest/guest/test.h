@@ -33,6 +33,14 @@ struct usage {
 
 struct usage host_usage(void);
 
+/* What KVM has counted of this guest: exits for MMIO, all exits, interrupts. */
+struct exits {
+	unsigned long mmio, all, interrupts;
+};
+
+/* False where the host does not show it. */
+bool host_exits(struct exits *exits);
+
 enum backing { PRIVATE, SHARED, HUGETLB_PRIVATE, HUGETLB_SHARED, BACKINGS };
 
 /* Set by meet_host(). */
@@ -129,7 +137,9 @@ int test_tool(void);
 int test_examples(void);
 int test_stress(unsigned int seconds);
 int test_fuzz(unsigned long calls);
-int test_report(unsigned long mib);
+/* unbounded: the device's max_request_time is out of the way */
+int test_report(unsigned long mib, bool unbounded);
+int test_moved(unsigned long mib);
 int test_silence(void);
 int test_kexec(const char *command_line);
 /* folder: the PCI function's in sysfs */

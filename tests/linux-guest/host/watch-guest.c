@@ -15,6 +15,7 @@
  *   @host name GPA                          @-
  *   @host usage                             @resident=KIB allocated=KIB
  *   @host backing | features                see probe.h
+ *   @host exits                             @mmio=12 all=345 interrupts=6 (see kvm.h)
  *   @host counter DEVICE NAME               @12, from the VMM's API at SOCKET (see api.h)
  *   @host done                              @bye, the guest is about to stop
  *
@@ -39,6 +40,7 @@
 #include <unistd.h>
 
 #include "api.h"
+#include "kvm.h"
 #include "probe.h"
 
 struct session {
@@ -79,6 +81,8 @@ static int answer_query(struct session *s, const char *query, char *out, size_t 
 	sscanf(query, "%15s %lx %lx %lx", what, &gpa, &length, &unit);
 	if (!strcmp(what, "features"))
 		return probe_features(out, size);
+	if (!strcmp(what, "exits"))
+		return kvm_counts(s->vmm, out, size);
 	if (!strcmp(what, "done")) {
 		s->done = true;
 		snprintf(out, size, "bye");
