@@ -164,7 +164,11 @@ internal sealed class AdvicePath(
         {
             for (int entry = first; entry < end; entry++)
             {
-                dirtyLog?.MarkDirty(list[entry].Addr, list[entry].Length);
+                (ulong addr, ulong length) = list[entry];
+                if (length != 0)
+                {
+                    dirtyLog?.MarkDirty(addr, length);
+                }
             }
         }
 

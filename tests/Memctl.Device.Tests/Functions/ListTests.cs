@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using Memctl.Device.Tests.Guest;
 
 namespace Memctl.Device.Tests.Functions;
@@ -8,7 +7,6 @@ public sealed class ListTests
 {
     private const ulong Page = Wire.Page;
     private const ulong List = TestGuest.Far + Page;
-    private const ulong ListBit = 1ul << 63;
 
     [Fact]
     public void List_OfDiscards_JoinsNeighboursAndReportsAllDone()
@@ -74,10 +72,10 @@ public sealed class ListTests
 
     [Theory]
     [InlineData(List, 4096ul, 0, 0u)]
-    [InlineData(List, 4112ul, Wire.EINVAL, 10u)]
-    [InlineData(List, 8ul, Wire.EINVAL, 10u)]
-    [InlineData(List + 8, 16ul, Wire.EINVAL, 10u)]
-    [InlineData(List, ulong.MaxValue - 15, Wire.EINVAL, 10u)]
+    [InlineData(List, 4112ul, Wire.EINVAL, Wire.BAD_LIST)]
+    [InlineData(List, 8ul, Wire.EINVAL, Wire.BAD_LIST)]
+    [InlineData(List + 8, 16ul, Wire.EINVAL, Wire.BAD_LIST)]
+    [InlineData(List, ulong.MaxValue - 15, Wire.EINVAL, Wire.BAD_LIST)]
     [InlineData(TestGuest.FarEnd - 16, 32ul, Wire.EINVAL, Wire.NOT_GUEST_MEMORY)]
     [InlineData(TestGuest.HighEnd, 16ul, Wire.EINVAL, Wire.NOT_GUEST_MEMORY)]
     [InlineData(1ul << 60, 0ul, 0, 0u)]
@@ -88,10 +86,10 @@ public sealed class ListTests
             TestGuest guest = TestGuest.Connected();
             for (ulong entry = 0; entry < 256; entry++)
             {
-                guest.Memory.Poke(TestGuest.HostOf(List) + (16 * entry), Entry(TestGuest.Low, 0));
+                guest.Memory.Poke(TestGuest.HostOf(List) + (16 * entry), Wire.Entry(TestGuest.Low, 0));
             }
 
-            byte[] answer = guest.Send(Wire.Request(guest.Code(function) | ListBit, address, size));
+            byte[] answer = guest.Send(Wire.Request(guest.Code(function) | Wire.ListBit, address, size));
 
             Assert.Equal(Done(errno == 0 ? size / 16 : 0, errno, code), answer);
         }
@@ -102,10 +100,10 @@ public sealed class ListTests
     {
         TestGuest guest = TestGuest.Connected();
         ulong address = TestGuest.High - 16;
-        guest.Memory.Poke(TestGuest.HostOf(address), Entry(TestGuest.Low, Page));
-        guest.Memory.Poke(TestGuest.HighHost, Entry(TestGuest.High + Page, Page));
+        guest.Memory.Poke(TestGuest.HostOf(address), Wire.Entry(TestGuest.Low, Page));
+        guest.Memory.Poke(TestGuest.HighHost, Wire.Entry(TestGuest.High + Page, Page));
 
-        Assert.Equal(Done(2), guest.Send(Wire.Request(guest.Code("DONTNEED") | ListBit, address, 32)));
+        Assert.Equal(Done(2), guest.Send(Wire.Request(guest.Code("DONTNEED") | Wire.ListBit, address, 32)));
     }
 
     [Theory]
@@ -166,9 +164,76 @@ public sealed class ListTests
         TestGuest guest = TestGuest.Connected();
         guest.Device.SetDirtyLogging(true);
 
-        Send(guest, "DONTNEED", [(TestGuest.Low, Page), (TestGuest.Low + Page, Page)]);
+        Send(guest, "DONTNEED", [(TestGuest.Low, Page), (TestGuest.High, 0), (TestGuest.Low + Page, Page)]);
 
         Assert.Equal([(TestGuest.Low, Page), (TestGuest.Low + Page, Page), (TestGuest.BufferOf(0), 32ul)], guest.DirtyLog.Ranges);
+    }
+
+    [Theory]
+    [InlineData("DONTNEED")]
+    [InlineData("PAGEOUT")]
+    [InlineData("MLOCK")]
+    public void List_ChangedByTheGuestWhileItIsServed_IsReadOnlyOnce(string function)
+    {
+        TestGuest guest = TestGuest.Connected();
+        int reads = 0;
+        guest.Memory.Allow = (address, writes) =>
+        {
+            reads += !writes && address - TestGuest.HostOf(List) < 4096 ? 1 : 0;
+            return true;
+        };
+        guest.Calls.Answer = _ =>
+        {
+            guest.Memory.Poke(TestGuest.HostOf(List) + 16, Wire.Entry(TestGuest.High, 1));
+            return 0;
+        };
+
+        byte[] answer = Send(guest, function, [(TestGuest.Low, Page), (TestGuest.Low + (4 * Page), Page)]);
+
+        Assert.Equal(Done(2), answer);
+        Assert.Equal(1, reads);
+        Assert.All(guest.Calls.Calls, call => Assert.InRange(call.Address, TestGuest.LowHost, TestGuest.LowHost + (4 * Page)));
+    }
+
+    [Theory]
+    [InlineData("DONTNEED")]
+    [InlineData("PAGEOUT")]
+    public void List_ThatNamesItself_IsCarriedOutAsItWasRead(string function)
+    {
+        TestGuest guest = TestGuest.Connected();
+        guest.Calls.Answer = call =>
+        {
+            // What a discard leaves behind.
+            if (call.Address <= TestGuest.HostOf(List) && call.Address + call.Length > TestGuest.HostOf(List))
+            {
+                guest.Memory.Poke(TestGuest.HostOf(List), new byte[64]);
+            }
+
+            return 0;
+        };
+
+        Assert.Equal(Done(3), Send(guest, function, [(TestGuest.Low, Page), (List, Page), (TestGuest.High, Page)]));
+        Assert.Contains(guest.Calls.Calls, call => call.Address == TestGuest.HighHost);
+    }
+
+    [Fact]
+    public void List_Of256RangesOfAllMemory_KeepsTheCallerForOneHostCallAtATime()
+    {
+        const ulong Gib = 1ul << 30;
+        TestGuest guest = TestGuest.Connected("max_request_time=2000");
+        guest.AddRegion(4 * Gib, Gib, 0x7400_0000_0000);
+        guest.Calls.Answer = _ =>
+        {
+            guest.Clock.Advance(TimeSpan.FromMilliseconds(3));
+            return 0;
+        };
+        (ulong, ulong)[] ranges = [.. Enumerable.Repeat((4 * Gib, Gib), 256)];
+
+        for (int asked = 1; asked <= 3; asked++)
+        {
+            Assert.Equal(Done(1), Send(guest, "DONTNEED", ranges));
+            Assert.Equal(asked, guest.Calls.Calls.Length);
+        }
     }
 
     [Fact]
@@ -196,7 +261,7 @@ public sealed class ListTests
         Assert.Equal(Wire.Answer(0), guest.Request("PAGEOUT", TestGuest.Low, 2 * Page));
         guest.Calls.Clear();
 
-        Assert.Equal(Wire.Answer(Wire.EAGAIN, 11), guest.Request("PAGEOUT", TestGuest.Low, Page));
+        Assert.Equal(Wire.Answer(Wire.EAGAIN, Wire.PAGEOUT_BUDGET), guest.Request("PAGEOUT", TestGuest.Low, Page));
         Assert.Empty(guest.Calls.AllCalls);
 
         guest.Clock.Advance(TimeSpan.FromSeconds(1));
@@ -207,24 +272,11 @@ public sealed class ListTests
     {
         for (int entry = 0; entry < ranges.Length; entry++)
         {
-            guest.Memory.Poke(TestGuest.HostOf(List) + (16 * (ulong)entry), Entry(ranges[entry].Addr, ranges[entry].Length));
+            guest.Memory.Poke(TestGuest.HostOf(List) + (16 * (ulong)entry), Wire.Entry(ranges[entry].Addr, ranges[entry].Length));
         }
 
-        return guest.Send(Wire.Request(guest.Code(function) | ListBit, List, 16 * (ulong)ranges.Length, arg));
+        return guest.Send(Wire.Request(guest.Code(function) | Wire.ListBit, List, 16 * (ulong)ranges.Length, arg));
     }
 
-    private static byte[] Entry(ulong addr, ulong length)
-    {
-        byte[] bytes = new byte[16];
-        BinaryPrimitives.WriteUInt64LittleEndian(bytes, addr);
-        BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(8), length);
-        return bytes;
-    }
-
-    private static byte[] Done(ulong done, int errno = 0, uint code = 0)
-    {
-        byte[] answer = Wire.Answer(errno, code);
-        BinaryPrimitives.WriteUInt64LittleEndian(answer.AsSpan(8), done);
-        return answer;
-    }
+    private static byte[] Done(ulong done, int errno = 0, uint code = 0) => Wire.Answer(errno, code, done);
 }

@@ -24,7 +24,7 @@ internal sealed class ActionDriver
     private const ulong Page = DeviceModel.Page;
 
     private static readonly DeviceOptions _options = OptionParser.Parse(
-        string.Create(CultureInfo.InvariantCulture, $"channels={MaxChannels},max_splits={MaxSplits},max_locked={MaxLocked},max_log_lines=1"));
+        string.Create(CultureInfo.InvariantCulture, $"channels={MaxChannels},max_splits={MaxSplits},max_locked={MaxLocked},max_log_lines=1,max_request_time=60000000"));
 
     private readonly byte[] _actions;
     private readonly StringBuilder _story = new();
@@ -102,6 +102,9 @@ internal sealed class ActionDriver
             case 8:
                 ConnectAll();
                 break;
+            case 14:
+                RequestList();
+                break;
             default:
                 Request();
                 break;
@@ -121,6 +124,14 @@ internal sealed class ActionDriver
             _ => page,
         };
     }
+
+    private ulong Length() => (Next() % 12) switch
+    {
+        9 => 100,
+        10 => ulong.MaxValue - Page + 1,
+        11 => 0,
+        var pages => (ulong)(pages + 1) * Page,
+    };
 
     private void Transport(uint command)
     {
@@ -231,13 +242,7 @@ internal sealed class ActionDriver
         int channel = Next() % (MaxChannels + 1);
         ulong code = (ulong)Next() % 16;
         ulong addr = Address();
-        ulong length = (Next() % 12) switch
-        {
-            9 => 100,
-            10 => ulong.MaxValue - Page + 1,
-            11 => 0,
-            var pages => (ulong)(pages + 1) * Page,
-        };
+        ulong length = Length();
         ulong arg = Next() % 3ul;
         int fault = Next() % 12;
         _kernel.CallsUntilFailure = fault is 1 or 2 or 3 ? fault - 1 : -1;
@@ -302,6 +307,46 @@ internal sealed class ActionDriver
         Assert.Equal(expected, Peek(buffer));
     }
 
+    /// <summary>A list at an address of interest: in what it names, in a request buffer, across regions, or outside RAM.</summary>
+    private void RequestList()
+    {
+        int channel = Next() % MaxChannels;
+        ulong code = (ulong)Next() % 16;
+        ulong list = Address();
+        (ulong Addr, ulong Length)[] entries = [.. Enumerable.Range(0, Next() % 5).Select(_ => (Address(), Length()))];
+        ulong size = (ulong)entries.Length * 16;
+        Tell($"list {channel}: code {code} at {list:x}: {string.Join(' ', entries.Select(entry => $"{entry.Addr:x}+{entry.Length:x}"))}");
+        if (_model.State != "Ready" || channel >= _model.Buffers.Count || !_model.Covers(_model.Buffers[channel], 32))
+        {
+            return;
+        }
+
+        ulong buffer = _model.Buffers[channel];
+        bool inRam = size == 0 || _model.Covers(list, size);
+        if (inRam)
+        {
+            Poke(list, [.. entries.SelectMany(entry => Wire.Entry(entry.Addr, entry.Length))]);
+        }
+
+        Poke(buffer, Wire.Request(code | Wire.ListBit, list, size, arg: 1));
+        if (inRam && size != 0)
+        {
+            // Where the request lies in the list, that is what the device reads.
+            entries = Wire.Entries(Peek(list, (int)size));
+        }
+
+        Assert.True(Store(Wire.CommandOffset, 4, Wire.FirstChannel + (uint)channel));
+        (int errno, uint error, int done) = code != 0 && code < (ulong)Wire.MemctlCodes.Length && list % 16 != 0
+            ? (Wire.EINVAL, Wire.BAD_LIST, 0)
+            : _model.RequestList(code, inRam ? entries : [], arg: 1);
+        if (!inRam && errno == 0)
+        {
+            (errno, error) = (Wire.EINVAL, Wire.NOT_GUEST_MEMORY);
+        }
+
+        Assert.Equal(Wire.Answer(errno, error, (ulong)done), Peek(buffer, 32));
+    }
+
     private void Compare()
     {
         Span<byte> block = stackalloc byte[16];
@@ -335,8 +380,8 @@ internal sealed class ActionDriver
         }
     }
 
-    private byte[] Peek(ulong address) =>
-        [.. Enumerable.Range(0, 32).Select(index => _memory.Peek(HostAddressOf(address + (ulong)index), 1)[0])];
+    private byte[] Peek(ulong address, int length = 32) =>
+        [.. Enumerable.Range(0, length).Select(index => _memory.Peek(HostAddressOf(address + (ulong)index), 1)[0])];
 
     private ulong HostAddressOf(ulong address)
     {

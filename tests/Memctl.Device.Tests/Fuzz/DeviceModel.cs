@@ -102,11 +102,32 @@ internal sealed class DeviceModel(int maxChannels, int maxSplits, ulong maxLocke
         }
 
         string function = Wire.MemctlCodes[code];
-        if (function == "INFO")
+        return function == "INFO" ? (0, 0) : CarryOut(function, addr, length, arg, failedIn);
+    }
+
+    /// <summary>What a list that was read must answer, and how many entries are carried out.</summary>
+    internal (int Errno, uint Code, int Done) RequestList(ulong code, (ulong Addr, ulong Length)[] entries, ulong arg)
+    {
+        if (code == 0 || code >= (ulong)Wire.MemctlCodes.Length)
         {
-            return (0, 0);
+            return (Wire.EOPNOTSUPP, Wire.UNKNOWN_FUNCTION, 0);
         }
 
+        for (int done = 0; done < entries.Length; done++)
+        {
+            (int errno, uint error) = CarryOut(Wire.MemctlCodes[code], entries[done].Addr, entries[done].Length, arg, failedIn: null);
+            if (errno != 0)
+            {
+                return (errno, error, done);
+            }
+        }
+
+        return (0, 0, entries.Length);
+    }
+
+    private (int Errno, uint Code) CarryOut(
+        string function, ulong addr, ulong length, ulong arg, (ModelRegion Region, int Errno)? failedIn)
+    {
         if (addr % Page != 0 || length % Page != 0)
         {
             return (Wire.EINVAL, Wire.UNALIGNED);

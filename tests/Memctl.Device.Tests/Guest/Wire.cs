@@ -37,6 +37,12 @@ internal static class Wire
     internal const uint LOCK_BUDGET = 7;
     internal const uint SPLIT_BUDGET = 8;
     internal const uint BUFFER_UNREADABLE = 9;
+    internal const uint BAD_LIST = 10;
+    internal const uint PAGEOUT_BUDGET = 11;
+
+    /// <summary>In a function code: the request carries a list of ranges.</summary>
+    internal const ulong ListBit = 1ul << 63;
+    internal const int EntrySize = 16;
 
     /// <summary>Names in the order of the codes, dialect memctl.</summary>
     internal static readonly string[] MemctlCodes =
@@ -71,14 +77,28 @@ internal static class Wire
         return bytes;
     }
 
-    /// <summary>An answer whose last 24 bytes are zero, as all but INFO's are.</summary>
-    internal static byte[] Answer(int errno, uint code = 0)
+    /// <summary>An answer whose last 16 bytes are zero, as all but INFO's are, and the 8 before them too unless a list is answered.</summary>
+    internal static byte[] Answer(int errno, uint code = 0, ulong value = 0)
     {
         byte[] bytes = new byte[32];
         BinaryPrimitives.WriteInt32LittleEndian(bytes, errno);
         BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(4), code);
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(8), value);
         return bytes;
     }
+
+    /// <summary>An entry of a list.</summary>
+    internal static byte[] Entry(ulong addr, ulong length)
+    {
+        byte[] bytes = new byte[EntrySize];
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes, addr);
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(8), length);
+        return bytes;
+    }
+
+    /// <summary>The entries of a list.</summary>
+    internal static (ulong Addr, ulong Length)[] Entries(byte[] list) =>
+        [.. list.Chunk(EntrySize).Select(entry => (BitConverter.ToUInt64(entry), BitConverter.ToUInt64(entry, 8)))];
 
     internal static int Errno(byte[] answer) => BinaryPrimitives.ReadInt32LittleEndian(answer);
 

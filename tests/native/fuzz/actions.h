@@ -6,12 +6,15 @@
 #include "plugin.h"
 #include "target.h"
 
+/* Each range of a list twice, and the answer. */
+#define MAX_REPORTED (2 * LIST_ENTRIES + 1)
+
 /* One run's device beside its model. */
 struct fuzz {
 	bool ready;
 	memctl_device *device;
 	struct model model;
-	struct range dirty[MAX_DIRTY];
+	struct range dirty[MAX_REPORTED];
 	unsigned int dirty_count;
 };
 

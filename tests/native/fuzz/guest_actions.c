@@ -94,31 +94,58 @@ static void check_buffers(void)
 	}
 }
 
+static void send_request(unsigned int channel, const uint64_t call[4])
+{
+	uint32_t splits = model_splits(&fuzz.model);
+
+	trace("request on channel %u: func_code %#llx, [%#llx, +%#llx)", channel, (unsigned long long)call[0],
+	      (unsigned long long)call[1], (unsigned long long)call[2]);
+	if (channel < fuzz.model.channel_count)
+		guest_store(fuzz.model.buffers[channel], call, 4 * sizeof(call[0]));
+	fuzz.model.last_function = -2;
+	fuzz_command(COMMAND_CHANNEL + channel);
+	trace("  errno %u, code %u", fuzz.model.last_errno, fuzz.model.last_code);
+	check_buffers();
+	observe((call[0] & LIST ? 0xacull : 0xaaull) << 40 | (uint64_t)(fuzz.model.last_function + 2) << 32 |
+		fuzz.model.last_errno << 20 | fuzz.model.last_code << 12 |
+		(uint32_t)(call[2] / PAGE < 16 ? call[2] / PAGE : 16) << 4 | (splits > model_splits(&fuzz.model)) << 1 |
+		(splits < model_splits(&fuzz.model)));
+	observe(0xabull << 40 | (uint64_t)(fuzz.model.last_function + 2) << 32 | fuzz.model.last_errno << 20 |
+		model_splits(&fuzz.model) << 8 | (model_locked(&fuzz.model) / PAGE));
+}
+
 static void request(struct input *input)
 {
 	uint8_t choice = take(input);
 	uint64_t call[4] = { choice & 15, 0, 0, 0 };
-	unsigned int channel = choice >> 4 & 3;
-	uint32_t splits = model_splits(&fuzz.model);
 
 	if (choice & 128)
 		call[0] |= (uint64_t)take(input) << (8 * (choice & 7));
 	call[1] = fuzz_take_address(input);
 	call[2] = take_length(input);
 	call[3] = (choice & 15) == 13 || (choice & 15) == 6 ? take_bytes(input, 3) * 0x10001 : choice;
-	trace("request on channel %u: func_code %#llx, [%#llx, +%#llx)", channel, (unsigned long long)call[0],
-	      (unsigned long long)call[1], (unsigned long long)call[2]);
-	if (channel < fuzz.model.channel_count)
-		guest_store(fuzz.model.buffers[channel], call, sizeof(call));
-	fuzz.model.last_function = -2;
-	fuzz_command(COMMAND_CHANNEL + channel);
-	trace("  errno %u, code %u", fuzz.model.last_errno, fuzz.model.last_code);
-	check_buffers();
-	observe(0xaaull << 40 | (uint64_t)(fuzz.model.last_function + 2) << 32 | fuzz.model.last_errno << 20 |
-		fuzz.model.last_code << 12 | (uint32_t)(call[2] / PAGE < 16 ? call[2] / PAGE : 16) << 4 |
-		(splits > model_splits(&fuzz.model)) << 1 | (splits < model_splits(&fuzz.model)));
-	observe(0xabull << 40 | (uint64_t)(fuzz.model.last_function + 2) << 32 | fuzz.model.last_errno << 20 |
-		model_splits(&fuzz.model) << 8 | (model_locked(&fuzz.model) / PAGE));
+	send_request(choice >> 4 & 3, call);
+}
+
+/* The list is wherever its address says: in what it names, in a request buffer, across slots. Sometimes none was written. */
+static void request_list(struct input *input)
+{
+	uint8_t choice = take(input);
+	uint8_t size = take(input);
+	uint64_t call[4] = { LIST | (choice & 15), fuzz_take_address(input), (size & 7) * sizeof(struct range), size };
+
+	for (unsigned int entry = 0; entry < (size & 7) && choice & 128; entry++) {
+		struct range range = { fuzz_take_address(input), 0 };
+
+		range.length = take_length(input);
+		trace("  [%#llx, +%#llx)", (unsigned long long)range.start, (unsigned long long)range.length);
+		guest_store(call[1] + entry * sizeof(range), &range, sizeof(range));
+	}
+	if (size >> 5 == 7)
+		call[2] = take_length(input);
+	else if (size >> 5 == 6)
+		call[2] = LIST_BYTES;
+	send_request(choice >> 4 & 3, call);
 }
 
 static void fill(struct input *input)
@@ -181,9 +208,9 @@ static void truncate_file(uint8_t choice)
 
 void fuzz_act(struct input *input)
 {
-	uint8_t action = take(input) & 31;
+	uint8_t choice = take(input);
 
-	switch (action) {
+	switch (choice & 31) {
 	case 0:
 		read_register(input);
 		break;
@@ -234,6 +261,9 @@ void fuzz_act(struct input *input)
 		fuzz_check_counters();
 		break;
 	default:
-		request(input);
+		if (choice >> 5 == 7)
+			request_list(input);
+		else
+			request(input);
 	}
 }

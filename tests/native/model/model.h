@@ -19,7 +19,7 @@
 #define SLOT_PAGES 4u
 #define SLOT_BYTES (SLOT_PAGES * PAGE)
 #define MAX_MODEL_CHANNELS 4u
-#define MAX_DIRTY 8u
+#define MAX_DIRTY (LIST_ENTRIES + 1)
 
 enum backing { BACKING_ANONYMOUS, BACKING_SHARED_FILE, BACKING_PRIVATE_FILE, BACKINGS };
 enum transport { DISCONNECTED, REGISTERING, READY };
@@ -85,6 +85,8 @@ struct model {
 	uint32_t last_errno;
 	uint32_t last_code;
 	int last_function;
+	/* The kernel failed in an entry of a list: the device may have asked for it, and reported it, twice. */
+	bool asked_twice;
 };
 
 /* model_memory.c: guest RAM and the kernel's part */

@@ -47,6 +47,9 @@ int model_function(const struct model *model, uint64_t code)
 {
 	if (model->options.pvmemcontrol)
 		return code < sizeof(pvmemcontrol_codes) / sizeof(pvmemcontrol_codes[0]) ? (int)pvmemcontrol_codes[code] : -1;
+	/* Of INFO there are no lists. */
+	if (code & LIST && code != LIST)
+		code &= ~LIST;
 	return code < sizeof(memctl_codes) / sizeof(memctl_codes[0]) ? (int)memctl_codes[code] : -1;
 }
 
@@ -147,16 +150,11 @@ static struct answer change(struct model *model, const struct request *request, 
 	return (struct answer){ .ret_errno = (uint32_t)failed };
 }
 
-static struct answer process(struct model *model, const struct request *request, int function)
+/* One range, from step 4 of the protocol's order of checks on. */
+static struct answer carry_out(struct model *model, const struct request *request, enum function function)
 {
 	struct answer answer = { 0 };
 
-	if (function < 0)
-		return refuse(model, request->func_code, EOPNOTSUPP, ERROR_UNKNOWN_FUNCTION);
-	if (function == INFO)
-		return info(model);
-	if (!(model->options.allowed & (1u << function)))
-		return refuse(model, request->func_code, EPERM, ERROR_DENIED);
 	if (request->addr % PAGE || request->length % PAGE)
 		return refuse(model, request->func_code, EINVAL, ERROR_UNALIGNED);
 	if (!model_covers(model, request->addr, request->length))
@@ -177,6 +175,54 @@ static struct answer process(struct model *model, const struct request *request,
 	return answer;
 }
 
+static struct answer count(struct model *model, enum function function, uint64_t length, struct answer answer)
+{
+	model->requests[function]++;
+	if (answer.ret_errno)
+		model->errors[function]++;
+	else if (function != INFO)
+		model->bytes[function] += length;
+	return answer;
+}
+
+/* The list is copied before anything is done, so one that names itself is carried out as it was. */
+static struct answer process_list(struct model *model, const struct request *request, enum function function)
+{
+	struct range list[LIST_ENTRIES];
+	struct answer answer = { 0 };
+	uint64_t entries = request->length / sizeof(list[0]);
+
+	if (request->addr % sizeof(list[0]) || request->length % sizeof(list[0]) || request->length > LIST_BYTES)
+		return count(model, function, 0, refuse(model, request->func_code, EINVAL, ERROR_BAD_LIST));
+	if (entries && !model_covers(model, request->addr, request->length))
+		return count(model, function, 0, refuse(model, request->func_code, EINVAL, ERROR_NOT_GUEST_MEMORY));
+	if (!model_copy_out(model, false, request->addr, list, request->length))
+		return count(model, function, 0, refuse(model, request->func_code, EFAULT, ERROR_BUFFER_UNREADABLE));
+	for (uint64_t done = 0; done < entries && !answer.ret_errno; done++) {
+		struct request entry = { request->func_code, list[done].start, list[done].length, request->arg };
+
+		answer = count(model, function, entry.length, carry_out(model, &entry, function));
+		answer.ret_value = answer.ret_errno ? done : done + 1;
+	}
+	model->asked_twice = answer.ret_errno && !answer.ret_code;
+	return answer;
+}
+
+static struct answer process(struct model *model, const struct request *request, int function)
+{
+	bool list = request->func_code & LIST;
+
+	if (function < 0)
+		return refuse(model, request->func_code, EOPNOTSUPP, ERROR_UNKNOWN_FUNCTION);
+	if (function == INFO)
+		return count(model, INFO, 0, info(model));
+	if (!(model->options.allowed & (1u << function)))
+		return count(model, (enum function)function, 0, refuse(model, request->func_code, EPERM, ERROR_DENIED));
+	if (list)
+		return process_list(model, request, (enum function)function);
+	return count(model, (enum function)function, request->length, carry_out(model, request, (enum function)function));
+}
+
 static void serve(struct model *model, uint64_t buffer)
 {
 	struct request request = { 0 };
@@ -184,16 +230,10 @@ static void serve(struct model *model, uint64_t buffer)
 	size_t written;
 
 	model->last_function = -1;
+	model->asked_twice = false;
 	if (model_copy_out(model, false, buffer, &request, sizeof(request))) {
 		model->last_function = model_function(model, request.func_code);
 		answer = process(model, &request, model->last_function);
-		if (model->last_function >= 0) {
-			model->requests[model->last_function]++;
-			if (answer.ret_errno)
-				model->errors[model->last_function]++;
-			else if (model->last_function != INFO)
-				model->bytes[model->last_function] += request.length;
-		}
 	} else {
 		answer = refuse(model, 0, EFAULT, ERROR_BUFFER_UNREADABLE);
 	}

@@ -18,6 +18,11 @@
 
 #define BUFFER_SIZE 32u
 
+/* In a function code: the request carries a list of ranges. */
+#define LIST (1ull << 63)
+#define LIST_BYTES 4096u
+#define LIST_ENTRIES 256u
+
 enum device_error {
 	ERROR_NONE,
 	ERROR_UNKNOWN_FUNCTION,
@@ -29,6 +34,7 @@ enum device_error {
 	ERROR_LOCK_BUDGET,
 	ERROR_SPLIT_BUDGET,
 	ERROR_BUFFER_UNREADABLE,
+	ERROR_BAD_LIST,
 	ERROR_COUNT
 };
 

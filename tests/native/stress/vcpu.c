@@ -12,6 +12,9 @@
 enum code { C_INFO, C_DONTNEED, C_REMOVE, C_FREE, C_PAGEOUT, C_UNMERGEABLE, C_DONTDUMP, C_MLOCK, C_MUNLOCK, C_NONE, C_R, C_W, C_RW, C_NAME };
 
 #define UNANSWERED UINT64_MAX
+/* A list in a page that begins with a request buffer. */
+#define LIST_OFFSET 64u
+#define LIST_ENTRY 16u
 
 struct vcpu {
 	unsigned int number;
@@ -59,7 +62,8 @@ static uint64_t request(struct vcpu *vcpu, uint64_t code, uint64_t addr, uint64_
 	stress.answers++;
 	if (status != MEMCTL_OK)
 		stress_wrong("mmio_write returned %u", status);
-	if (code == C_INFO ? vcpu->buffer[1] != 0 || vcpu->buffer[2] != (1 | 1ull << 32) || vcpu->buffer[3] != PAGE :
+	if (code & LIST ? vcpu->buffer[1] > length / LIST_ENTRY || vcpu->buffer[2] || vcpu->buffer[3] :
+	    code == C_INFO ? vcpu->buffer[1] != 0 || vcpu->buffer[2] != (1 | 1ull << 32) || vcpu->buffer[3] != PAGE :
 			     vcpu->buffer[1] || vcpu->buffer[2] || vcpu->buffer[3])
 		stress_wrong("code %llu: bytes past ret_code are %#llx %#llx %#llx", (unsigned long long)code,
 			     (unsigned long long)vcpu->buffer[1], (unsigned long long)vcpu->buffer[2],
@@ -178,6 +182,62 @@ static void own_memory(struct vcpu *vcpu)
 	}
 }
 
+/* As many entries as a list of its own takes, in the page of the vCPU's buffer. */
+static uint64_t request_list(struct vcpu *vcpu, uint64_t code, uint64_t ranges[][2], unsigned int count)
+{
+	uint64_t *list = vcpu->buffer + LIST_OFFSET / sizeof(*list);
+
+	memcpy(list, ranges, count * LIST_ENTRY);
+	return request(vcpu, LIST | code, BUFFER_REGION + vcpu->number * PAGE + LIST_OFFSET, count * LIST_ENTRY, 0);
+}
+
+/* Every other page of the vCPU's own in one request: exact. */
+static void own_list(struct vcpu *vcpu)
+{
+	uint64_t ranges[PRIVATE_PAGES / 2][2];
+	uint64_t got;
+
+	for (unsigned int entry = 0; entry < PRIVATE_PAGES / 2; entry++) {
+		ranges[entry][0] = vcpu->address + 2 * entry * PAGE;
+		ranges[entry][1] = PAGE;
+	}
+	begin(vcpu);
+	expect(vcpu, request(vcpu, C_RW, vcpu->address, PRIVATE_PAGES * PAGE, 0), 0, "MPROTECT_RW of all");
+	expect(vcpu, request(vcpu, C_MUNLOCK, vcpu->address, PRIVATE_PAGES * PAGE, 0), 0, "MUNLOCK of all");
+	if (!undisturbed(vcpu))
+		return;
+	memset(vcpu->memory, 0x77, PRIVATE_PAGES * PAGE);
+	got = request_list(vcpu, C_DONTNEED, ranges, PRIVATE_PAGES / 2);
+	expect(vcpu, got, 0, "DONTNEED of a list");
+	if (got != 0)
+		return;
+	/* The device may stop before the end. */
+	for (unsigned int page = 0; page < PRIVATE_PAGES; page++) {
+		bool gone = page % 2 == 0 && page / 2 < vcpu->buffer[1];
+
+		if (vcpu->memory[page * PAGE] != (gone ? 0 : 0x77))
+			stress_wrong("page %u is %#x behind a list of which %llu entries were carried out", page,
+				     vcpu->memory[page * PAGE], (unsigned long long)vcpu->buffer[1]);
+	}
+}
+
+/* Names what others use, or lies where memory comes and goes and others write. */
+static void shared_list(struct vcpu *vcpu)
+{
+	uint64_t code = C_DONTNEED + stress_random(&vcpu->random) % C_NAME;
+	unsigned int page = (unsigned int)(stress_random(&vcpu->random) % PASSING_PAGES);
+	uint64_t ranges[16][2];
+
+	for (unsigned int entry = 0; entry < 16; entry++) {
+		ranges[entry][0] = (entry & 1 ? PASSING_REGION : SHARED_REGION) + (page + entry) % PASSING_PAGES * PAGE;
+		ranges[entry][1] = PAGE;
+	}
+	/* What lies there may be unmapped, or be another list by now: the answer is checked for its form alone. */
+	guest_copy(NULL, stress.passing + page * PAGE + LIST_OFFSET, ranges, sizeof(ranges));
+	request(vcpu, LIST | code, PASSING_REGION + page * PAGE + LIST_OFFSET, sizeof(ranges), 0);
+	request_list(vcpu, code, ranges, 16);
+}
+
 /* What others use as well, or what comes and goes: any of these answers. */
 static void shared_memory(struct vcpu *vcpu)
 {
@@ -244,7 +304,7 @@ void *stress_vcpu(void *argument)
 	};
 
 	while (!stress.stop) {
-		switch (stress_random(&vcpu.random) % 8) {
+		switch (stress_random(&vcpu.random) % 10) {
 		case 0:
 			invalid_requests(&vcpu);
 			break;
@@ -257,6 +317,12 @@ void *stress_vcpu(void *argument)
 		case 3:
 		case 4:
 			shared_memory(&vcpu);
+			break;
+		case 5:
+			own_list(&vcpu);
+			break;
+		case 6:
+			shared_list(&vcpu);
 			break;
 		default:
 			own_memory(&vcpu);
