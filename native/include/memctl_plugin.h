@@ -299,6 +299,14 @@ memctl_status device_statistics(memctl_device *device, struct memctl_counter *co
  */
 memctl_status device_attributes(memctl_device *device, struct memctl_extent *extents, size_t capacity, size_t *count);
 
+/*
+ * Stores what monitoring wants to know, as one JSON object in UTF-8, not terminated: counters, guest RAM and the attribute
+ * map (docs/monitoring.md, "The device's report"). A VMM passes it on and need not know what is in it. In *length its bytes, at
+ * most 8 MiB; MEMCTL_BUFFER_TOO_SMALL if they did not fit, and the report may have grown at the next call. Waits for no
+ * request. buffer may be null if capacity is 0.
+ */
+memctl_status device_report(memctl_device *device, char *buffer, size_t capacity, size_t *length);
+
 #ifdef __cplusplus
 }
 #define MEMCTL_ABI_ASSERT(condition) static_assert(condition, #condition)

@@ -107,6 +107,9 @@ public sealed partial class MemctlDevice
     /// <summary>What the guest has set on its memory, for monitoring: sorted, without what is as registered.</summary>
     public IReadOnlyList<AttributeExtent> Attributes() => _attributes.Save();
 
+    /// <summary>Guest RAM that is present, for monitoring: see <see cref="RegionMap.Present"/>.</summary>
+    public IReadOnlyList<MemorySegment> PresentMemory(int limit) => _memory.Map.Present(limit);
+
     private static void CheckBlocks(ulong guestAddress, ulong length, ulong blockSize)
     {
         if (!BitOperations.IsPow2(blockSize) || ((guestAddress | length) & (blockSize - 1)) != 0)

@@ -24,7 +24,7 @@ internal static unsafe class MonitoringExports
 
         var output = new Output<memctl_counter>(counters, capacity, count);
         return DeviceCall.Run(handle, output, static (device, output) => output.Store(
-            [.. device.Counters().Select(ToAbi), .. RuntimeCounters().Select(ToAbi)], "counters"));
+            [.. Counters(device).Select(ToAbi)], "counters"));
     }
 
     [UnmanagedCallersOnly(EntryPoint = "device_attributes", CallConvs = [typeof(CallConvCdecl)])]
@@ -40,8 +40,26 @@ internal static unsafe class MonitoringExports
             handle, output, static (device, output) => output.Store([.. device.Attributes().Select(ToAbi)], "extents"));
     }
 
-    private static IEnumerable<DeviceCounter> RuntimeCounters() =>
+    [UnmanagedCallersOnly(EntryPoint = "device_report", CallConvs = [typeof(CallConvCdecl)])]
+    internal static uint Report(memctl_device* handle, byte* buffer, nuint capacity, nuint* length)
+    {
+        if (length == null || (buffer == null && capacity != 0))
+        {
+            return AbiError.InvalidArgument("device_report takes a buffer and a place for the length.");
+        }
+
+        // The caller owns the buffer, of this capacity, until the return.
+        var output = new OutputStream(buffer, capacity, length);
+        return DeviceCall.Run(handle, output, static (device, output) =>
+        {
+            DeviceReport.Write(device, Counters(device), output);
+            return output.Complete("bytes of report");
+        });
+    }
+
+    private static IEnumerable<DeviceCounter> Counters(MemctlDevice device) =>
     [
+        .. device.Counters(),
         new DeviceCounter("managed_allocated_bytes", (ulong)GC.GetTotalAllocatedBytes()),
         new DeviceCounter("managed_collections", (ulong)GC.CollectionCount(0)),
     ];

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,7 @@ static struct {
 	__typeof__(&set_dirty_logging) set_dirty_logging;
 	__typeof__(&device_statistics) device_statistics;
 	__typeof__(&device_attributes) device_attributes;
+	__typeof__(&device_report) device_report;
 } api;
 
 static unsigned int log_records;
@@ -125,6 +127,7 @@ static void drive(memctl_device *device, uint8_t *ram)
 	uint64_t *buffer = (uint64_t *)ram;
 	uint64_t address = RAM;
 	struct memctl_extent extent;
+	char report[16384], expected[128];
 	uint32_t channel;
 	size_t count;
 
@@ -151,6 +154,18 @@ static void drive(memctl_device *device, uint8_t *ram)
 	CHECK(api.device_attributes(device, &extent, 1, &count) == MEMCTL_OK && count == 1);
 	CHECK(extent.guest_address == RAM + 2 * PAGE && extent.length == 3 * PAGE);
 	CHECK(extent.protection == PROT_READ && extent.flags == 0 && extent.name == 0);
+
+	CHECK(api.device_report(device, NULL, 0, &count) == MEMCTL_BUFFER_TOO_SMALL && count < sizeof(report));
+	CHECK(api.device_report(device, report, sizeof(report) - 1, &count) == MEMCTL_OK);
+	report[count] = '\0';
+	CHECK(report[0] == '{' && report[count - 1] == '}');
+	CHECK(strstr(report, "\"requests_DONTNEED\":1,") != NULL);
+	snprintf(expected, sizeof(expected), "{\"guest_address\":%lu,\"length\":%lu,\"host_address\":%" PRIuPTR "}", RAM,
+		 RAM_PAGES * PAGE, (uintptr_t)ram);
+	CHECK(strstr(report, expected) != NULL);
+	snprintf(expected, sizeof(expected), "{\"guest_address\":%lu,\"length\":%lu,\"protection\":\"r\"}", RAM + 2 * PAGE,
+		 3 * PAGE);
+	CHECK(strstr(report, expected) != NULL);
 }
 
 int main(int argc, char **argv)
@@ -190,6 +205,7 @@ int main(int argc, char **argv)
 	RESOLVE(library, set_dirty_logging);
 	RESOLVE(library, device_statistics);
 	RESOLVE(library, device_attributes);
+	RESOLVE(library, device_report);
 	api.attach_thread();
 
 	CHECK(api.pci_identity(&identity) == MEMCTL_OK);

@@ -279,4 +279,11 @@ pub struct memctl_functions {
         capacity: usize,
         count: *mut usize,
     ) -> memctl_status,
+    /// Counters, guest RAM and the attribute map as JSON.
+    pub device_report: unsafe extern "C" fn(
+        device: *mut memctl_device,
+        buffer: *mut c_char,
+        capacity: usize,
+        length: *mut usize,
+    ) -> memctl_status,
 }

@@ -321,6 +321,19 @@ impl Device {
         Ok(extents.into_iter().map(Extent::from).collect())
     }
 
+    /// Counters, guest RAM and the attribute map as one JSON object, for a VMM's API to pass on as it is
+    /// (docs/monitoring.md). Waits for no request.
+    ///
+    /// # Errors
+    /// None that a correct library returns.
+    pub fn report(&self) -> Result<String, Error> {
+        // SAFETY: as in counters().
+        let report = self.read_array(0, |buffer, length| unsafe {
+            (self.functions().device_report)(self.handle, buffer.as_mut_ptr().cast(), buffer.len(), length)
+        })?;
+        Ok(String::from_utf8_lossy(&report).into_owned())
+    }
+
     /// Reads an array whose length only the library knows, with room for more on each try.
     fn read_array<T: Copy>(
         &self,
@@ -332,7 +345,7 @@ impl Device {
             let mut count = 0;
             let status = read(&mut items, &mut count);
             if status == MEMCTL_BUFFER_TOO_SMALL && count > items.len() {
-                items.resize(count, empty);
+                items.resize(count + count / 8, empty);
                 continue;
             }
             self.plugin.outcome(status)?;

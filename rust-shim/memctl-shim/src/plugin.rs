@@ -292,7 +292,8 @@ impl Loaded {
             device_save,
             device_restore,
             device_statistics,
-            device_attributes
+            device_attributes,
+            device_report
         );
         Ok(Loaded {
             path,

@@ -173,9 +173,10 @@ fn every_function_knows_a_handle_that_is_null_stale_or_invented() {
                 (f.device_restore)(handle, state.as_ptr(), state.len()),
                 (f.device_statistics)(handle, null_mut(), 0, &mut length),
                 (f.device_attributes)(handle, null_mut(), 0, &mut length),
+                (f.device_report)(handle, null_mut(), 0, &mut length),
             ]
         };
-        assert_eq!(statuses, [MEMCTL_INVALID_HANDLE; 15], "handle {handle:?}");
+        assert_eq!(statuses, [MEMCTL_INVALID_HANDLE; 16], "handle {handle:?}");
         assert_eq!(data, [0; 8], "a failed mmio_read() fills with zeros");
         assert!(last_error(&plugin).contains("handle"), "{}", last_error(&plugin));
     }
@@ -252,6 +253,25 @@ fn null_buffers_and_bad_lengths_are_refused() {
             MEMCTL_OK
         );
         assert_eq!(count, 0, "the guest has set nothing");
+        assert_eq!(
+            (f.device_report)(device, null_mut(), 0, null_mut()),
+            MEMCTL_INVALID_ARGUMENT
+        );
+        assert_eq!(
+            (f.device_report)(device, null_mut(), 1, &mut count),
+            MEMCTL_INVALID_ARGUMENT
+        );
+        let mut start = [c_char::MAX; 4];
+        assert_eq!(
+            (f.device_report)(device, start.as_mut_ptr(), 2, &mut count),
+            MEMCTL_BUFFER_TOO_SMALL
+        );
+        assert!(count > 2);
+        assert_eq!(
+            start.map(|byte| byte as u8),
+            *b"{\"\x7f\x7f",
+            "no byte past the capacity"
+        );
         assert_eq!((f.set_dirty_logging)(device, 2), MEMCTL_INVALID_ARGUMENT);
         assert_eq!((f.device_destroy)(device), MEMCTL_OK);
     }

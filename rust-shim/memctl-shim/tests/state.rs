@@ -212,6 +212,14 @@ fn blocks_are_guest_memory_while_they_are_plugged() {
     let described = |extent: &memctl_shim::Extent| (extent.guest_address, extent.length, extent.protection);
     let expected = (start + 2 * PAGE, 2 * PAGE, libc::PROT_READ as u32);
     assert_eq!(extents.iter().map(described).collect::<Vec<_>>(), [expected]);
+    let report = device.report().unwrap();
+    let plugged = format!(
+        r#"{{"guest_address":{},"length":{},"host_address":{}}}]"#,
+        start + 2 * PAGE,
+        4 * PAGE,
+        hotplug.at(2 * PAGE) as usize
+    );
+    assert!(report.contains(&plugged), "{plugged} in {report}");
     device.unplug_memory(start + 2 * PAGE, 2 * PAGE).unwrap();
     assert_eq!(permissions(), "rw-p", "reverted");
     assert_eq!(device.attributes().unwrap(), []);

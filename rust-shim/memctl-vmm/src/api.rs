@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The HTTP API on a Unix socket: Cloud Hypervisor's names where it has one, and two more
-//! (`vm.memctl-inhibit-discard`, for what a VFIO device does there, and `vm.dirty-log`, for what a migration does).
+//! The HTTP API on a Unix socket: Cloud Hypervisor's names where it has one, `vm.memctl` as the patched one has it, and two
+//! more (`vm.memctl-inhibit-discard`, for what a VFIO device does there, and `vm.dirty-log`, for what a migration does).
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -37,6 +37,8 @@ pub enum Request {
     Info,
     /// GET vm.counters
     Counters,
+    /// GET vm.memctl: each device's own report
+    Reports,
     /// PUT vm.pause
     Pause,
     /// PUT vm.resume
@@ -57,8 +59,8 @@ pub enum Request {
     TakeDirtyLog,
 }
 
-/// The outcome: a body or none, or an error.
-pub type Response = Result<Option<Value>>;
+/// The outcome: a body in JSON or none, or an error.
+pub type Response = Result<Option<String>>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -86,14 +88,15 @@ pub fn answer(vm: &mut Vm, request: &Request) -> Response {
     let done = match request {
         Request::Ping => {
             return Ok(Some(
-                json!({ "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id() }),
+                json!({ "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id() }).to_string(),
             ))
         }
-        Request::Info => return Ok(Some(info(vm))),
-        Request::Counters => return counters(vm).map(Some),
+        Request::Info => return Ok(Some(info(vm).to_string())),
+        Request::Counters => return counters(vm).map(|counters| Some(counters.to_string())),
+        Request::Reports => return reports(vm).map(Some),
         Request::TakeDirtyLog => {
             let (guest, device) = vm.take_dirty_pages()?;
-            return Ok(Some(json!({ "guest": guest, "device": device })));
+            return Ok(Some(json!({ "guest": guest, "device": device }).to_string()));
         }
         Request::Pause => vm.pause(),
         Request::Resume => {
@@ -135,14 +138,29 @@ fn counters(vm: &Vm) -> Result<Value> {
             .iter()
             .map(|counter| (counter.name.to_owned(), counter.value))
             .collect();
-        let name = match index {
-            0 => "memctl".to_owned(),
-            _ => format!("memctl{index}"),
-        };
-        Ok((name, json!(counters)))
+        Ok((name(index), json!(counters)))
     };
     let devices = vm.devices()?.iter().enumerate().map(of_device);
     devices.collect::<Result<_>>().map(Value::Object)
+}
+
+fn name(index: usize) -> String {
+    match index {
+        0 => "memctl".to_owned(),
+        _ => format!("memctl{index}"),
+    }
+}
+
+/// What each device reports, as it is: only the plugin knows what is in it.
+fn reports(vm: &Vm) -> Result<String> {
+    let of_device = |(index, device): (usize, &Arc<Device>)| {
+        let report = device.report().context("can't read the device's report")?;
+        Ok(format!(r#"{{"id":"{}","report":{report}}}"#, name(index)))
+    };
+    let devices = vm.devices()?.iter().enumerate().map(of_device);
+    devices
+        .collect::<Result<Vec<_>>>()
+        .map(|devices| format!("[{}]", devices.join(",")))
 }
 
 /// Serves the socket with threads of the HTTP server, and hands one request after the other to the owner of the VM.
@@ -189,10 +207,10 @@ fn handle(mut request: tiny_http::Request, events: &Sender<Event>) {
 fn respond(request: Result<Option<Request>>, events: &Sender<Event>) -> HttpResponse {
     let request = match request {
         Ok(Some(request)) => request,
-        Ok(None) => return json_response(404, &json!(["no such request"])),
+        Ok(None) => return json_response(404, &json!(["no such request"]).to_string()),
         Err(error) => return error_response(400, &error),
     };
-    let ending = || json_response(500, &json!(["the VM is ending"]));
+    let ending = || json_response(500, &json!(["the VM is ending"]).to_string());
     let (reply, response) = mpsc::channel();
     // Both fail only while the VMM ends.
     if events.send(Event::Api(request, reply)).is_err() {
@@ -207,11 +225,11 @@ fn respond(request: Result<Option<Request>>, events: &Sender<Event>) -> HttpResp
 }
 
 fn error_response(status: u16, error: &anyhow::Error) -> HttpResponse {
-    json_response(status, &json!([format!("{error:#}")]))
+    json_response(status, &json!([format!("{error:#}")]).to_string())
 }
 
-fn json_response(status: u16, body: &Value) -> HttpResponse {
-    let response = HttpResponse::from_string(body.to_string()).with_status_code(StatusCode(status));
+fn json_response(status: u16, body: &str) -> HttpResponse {
+    let response = HttpResponse::from_string(body).with_status_code(StatusCode(status));
     match Header::from_bytes("Content-Type", "application/json") {
         Ok(header) => response.with_header(header),
         // Only a name or value that is not ASCII is refused.
@@ -228,6 +246,7 @@ fn parse(method: &Method, url: &str, body: &[u8]) -> Result<Option<Request>> {
         ("GET", "vmm.ping") => Request::Ping,
         ("GET", "vm.info") => Request::Info,
         ("GET", "vm.counters") => Request::Counters,
+        ("GET", "vm.memctl") => Request::Reports,
         ("GET", "vm.dirty-log") => Request::TakeDirtyLog,
         ("PUT", "vm.pause") => Request::Pause,
         ("PUT", "vm.resume") => Request::Resume,
@@ -277,6 +296,7 @@ mod tests {
                 Request::Resize(1024),
             ),
             (Method::Get, "vm.counters", "", Request::Counters),
+            (Method::Get, "vm.memctl", "", Request::Reports),
         ] {
             let request = parsed(method, &format!("/api/v1/{name}"), body).unwrap();
             assert_eq!(request, Some(expected));

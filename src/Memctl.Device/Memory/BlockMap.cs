@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace Memctl.Device.Memory;
 
 /// <summary>
@@ -27,6 +29,22 @@ internal sealed class BlockMap(long blocks)
         }
 
         return true;
+    }
+
+    /// <summary>The first block from <paramref name="first"/> on that is present, or that is absent; <see cref="Count"/> if there is none.</summary>
+    internal long Next(bool present, long first)
+    {
+        for (long word = first / WordBits; word < _words.Length; word++)
+        {
+            ulong bits = Volatile.Read(ref _words[word]);
+            bits = (present ? bits : ~bits) & MaskOf(word, first, blocks);
+            if (bits != 0)
+            {
+                return (word * WordBits) + BitOperations.TrailingZeroCount(bits);
+            }
+        }
+
+        return blocks;
     }
 
     /// <summary>Makes the blocks of [first, end), which is not empty, present or absent.</summary>

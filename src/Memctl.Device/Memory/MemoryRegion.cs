@@ -75,6 +75,19 @@ public sealed class MemoryRegion
     /// <summary>Whether every byte of [start, end), a range inside the region that is not empty, is present.</summary>
     public bool IsPresent(ulong start, ulong end) => _blocks is null || _blocks.AllAre(true, BlockOf(start), BlockOf(end - 1) + 1);
 
+    /// <summary>The next stretch of present memory from an address inside the region on; empty, at the region's end, if there is none.</summary>
+    public (ulong Start, ulong End) NextPresent(ulong address)
+    {
+        if (_blocks is null)
+        {
+            return (address, End);
+        }
+
+        long first = _blocks.Next(true, BlockOf(address));
+        ulong start = AddressOf(first);
+        return (Math.Max(start, address), first == _blocks.Count ? start : AddressOf(_blocks.Next(false, first)));
+    }
+
     /// <summary>Makes whole blocks present or absent. False, with nothing changed, if not all of them were the opposite.</summary>
     public bool TrySetPresent(bool present, ulong start, ulong end)
     {
@@ -91,6 +104,8 @@ public sealed class MemoryRegion
 
         return may;
     }
+
+    private ulong AddressOf(long block) => GuestAddress + ((ulong)block << _blockShift);
 
     private long BlockOf(ulong address) => (long)((address - GuestAddress) >> _blockShift);
 }

@@ -106,6 +106,43 @@ public sealed class RegionMap
     /// <summary>The segments of a range, in order. The range must be covered (see <see cref="Covers"/>).</summary>
     public SegmentEnumerator Segments(ulong address, ulong length) => new(_regions, IndexAfter(address) - 1, address, length);
 
+    /// <summary>
+    /// Guest RAM that is present, in order, neighbours joined where they are neighbours in this process too; at most
+    /// <paramref name="limit"/> segments, from the lowest address on. May run beside changes of blocks.
+    /// </summary>
+    public IReadOnlyList<MemorySegment> Present(int limit)
+    {
+        var segments = new List<MemorySegment>();
+        foreach (MemoryRegion region in _regions)
+        {
+            for (ulong next = region.GuestAddress; next < region.End;)
+            {
+                (ulong start, ulong end) = region.NextPresent(next);
+                next = end;
+                if (start == end)
+                {
+                    continue;
+                }
+
+                var segment = new MemorySegment(start, end - start, region.HostAddressOf(start), region.Traits);
+                if (segments is [.., { } last] && last.End == start && last.HostAddress + (nuint)last.Length == segment.HostAddress)
+                {
+                    segments[^1] = last with { Length = last.Length + segment.Length };
+                }
+                else if (segments.Count < limit)
+                {
+                    segments.Add(segment);
+                }
+                else
+                {
+                    return segments;
+                }
+            }
+        }
+
+        return segments;
+    }
+
     /// <summary>The regions that a covered range touches, in order.</summary>
     public ReadOnlySpan<MemoryRegion> RegionsOf(ulong address, ulong length)
     {

@@ -29,5 +29,6 @@ internal static unsafe class ExportTypes
         device_restore = &DeviceExports.Restore,
         device_statistics = &MonitoringExports.Statistics,
         device_attributes = &MonitoringExports.Attributes,
+        device_report = &MonitoringExports.Report,
     };
 }

@@ -132,6 +132,7 @@ namespace Memctl.Plugin.Abi
         public delegate* unmanaged[Cdecl]<memctl_device*, byte*, nuint, uint> device_restore;
         public delegate* unmanaged[Cdecl]<memctl_device*, memctl_counter*, nuint, nuint*, uint> device_statistics;
         public delegate* unmanaged[Cdecl]<memctl_device*, memctl_extent*, nuint, nuint*, uint> device_attributes;
+        public delegate* unmanaged[Cdecl]<memctl_device*, byte*, nuint, nuint*, uint> device_report;
     }
 
 }

@@ -34,6 +34,13 @@ public sealed class BlockTests
             }
         }
 
+        IReadOnlyList<MemorySegment> segments = map.Present(Blocks);
+        Assert.All(segments, segment => Assert.Equal(unchecked((nuint)(Host - Base + segment.GuestAddress)), segment.HostAddress));
+        Assert.Equal(present, Enumerable.Range(0, Blocks).Select(block => segments.Any(segment =>
+            segment.GuestAddress <= Base + ((ulong)block * Block) && Base + ((ulong)(block + 1) * Block) <= segment.End)));
+        Assert.All(segments.Zip(segments.Skip(1)), pair => Assert.True(pair.First.End < pair.Second.GuestAddress));
+        Assert.Equal(segments.Take(3), map.Present(3));
+
         for (int block = 0; block < Blocks; block++)
         {
             for (int count = 1; count <= Math.Min(70, Blocks - block); count += 23)

@@ -204,6 +204,18 @@ memctl_status device_attributes(memctl_device *device, struct memctl_extent *ext
 	return MEMCTL_OK;
 }
 
+memctl_status device_report(memctl_device *device, char *buffer, size_t capacity,
+			    size_t *length)
+{
+	(void)device;
+	*length = 2;
+	if (capacity < 2)
+		return MEMCTL_BUFFER_TOO_SMALL;
+	buffer[0] = '{';
+	buffer[1] = '}';
+	return MEMCTL_OK;
+}
+
 memctl_status set_dirty_logging(memctl_device *device, uint32_t enabled)
 {
 	(void)device;

@@ -136,6 +136,7 @@ static void test_blocked_request(void)
 		struct removal removal = removals[index];
 		pthread_t requester;
 		pthread_t remover;
+		size_t length;
 
 		removal.guest = &guest;
 		no_event_yet();
@@ -144,6 +145,8 @@ static void test_blocked_request(void)
 		pthread_create(&requester, NULL, ask, &guest);
 		tap_check(comes(&callbacks.blocked, PATIENCE_MS), "%s_ARequestIsInProgress", removal.name);
 		callbacks.copy_blocks = false;
+		tap_check(plugin.device_report(guest.device, NULL, 0, &length) == MEMCTL_BUFFER_TOO_SMALL,
+			  "%s_WhileARequestIsInProgress_ReportDoesNotWait", removal.name);
 		pthread_create(&remover, NULL, take_away, &removal);
 		tap_check(!comes(&returned, BLOCKED_MS), "%s_WhileARequestIsInProgress_WaitsForIt", removal.name);
 		sem_post(&callbacks.go_on);

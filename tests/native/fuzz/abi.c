@@ -316,6 +316,24 @@ static void attributes(void)
 		finding("device_attributes stored count %zu", count);
 }
 
+static void report(void)
+{
+	uint32_t wrong = 0;
+	memctl_device *device = take_handle(&wrong);
+	uint8_t choice = take(calls);
+	size_t capacity = (size_t)take(calls) * 64;
+	size_t length = SIZE_MAX;
+	char *buffer = choice & 1 ? NULL : (char *)edge - capacity;
+	memctl_status status;
+
+	if ((!buffer && capacity) || choice & 2)
+		wrong |= ALLOW(MEMCTL_INVALID_ARGUMENT);
+	status = plugin.device_report(device, buffer, capacity, choice & 2 ? NULL : &length);
+	judge("device_report", status, wrong, ALLOW(MEMCTL_OK) | ALLOW(MEMCTL_BUFFER_TOO_SMALL));
+	if (status == MEMCTL_OK ? length > capacity : status == MEMCTL_BUFFER_TOO_SMALL && length <= capacity)
+		finding("device_report returned %u and stored length %zu for room of %zu", status, length, capacity);
+}
+
 static void identity(void)
 {
 	uint32_t wrong = 0;
@@ -418,6 +436,9 @@ static void call(uint8_t which)
 		break;
 	case 22:
 		plugin.attach_thread();
+		break;
+	case 23:
+		report();
 		break;
 	default:
 		message();

@@ -63,6 +63,7 @@ void plugin_load(void)
 	LOAD(device_restore);
 	LOAD(device_statistics);
 	LOAD(device_attributes);
+	LOAD(device_report);
 	if (plugin.abi_version() >> 32 != MEMCTL_ABI_MAGIC) {
 		fprintf(stderr, "%s is no memctl plugin\n", path);
 		exit(1);

@@ -28,6 +28,7 @@ struct plugin {
 	__typeof__(device_restore) *device_restore;
 	__typeof__(device_statistics) *device_statistics;
 	__typeof__(device_attributes) *device_attributes;
+	__typeof__(device_report) *device_report;
 };
 
 extern struct plugin plugin;
