@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! PCI bus 0 behind configuration mechanism 1: a host bridge, and the memctl functions with their BARs.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::Arc;
+mod function;
 
 use anyhow::{bail, Result};
 use memctl_shim::PciIdentity;
 
+pub use self::function::BarWindow;
+use self::function::{Function, FunctionState};
 use crate::layout;
 
 /// I/O port of CONFIG_ADDRESS; CONFIG_DATA is the four ports after it.
@@ -21,116 +22,12 @@ const MIN_BAR_SIZE: u64 = 16;
 const BAR_ALIGNMENT: u64 = 4096;
 
 const CONFIG_ENABLE: u32 = 1 << 31;
-const COMMAND: usize = 0x04;
-const COMMAND_MEMORY: u32 = 1 << 1;
-const BAR0: usize = 0x10;
-const INTERRUPT_LINE: usize = 0x3c;
-const BAR_NOWHERE: u64 = u64::MAX;
-
-/// Where a plugin function's BAR 0 is now. Written by configuration accesses, read without a lock by every vCPU on every
-/// memory access that leaves the guest.
-#[derive(Clone, Debug)]
-pub struct BarWindow {
-    base: Arc<AtomicU64>,
-    size: u64,
-}
-
-impl BarWindow {
-    fn new(size: u64) -> Self {
-        Self {
-            base: Arc::new(AtomicU64::new(BAR_NOWHERE)),
-            size,
-        }
-    }
-
-    fn place(&self, function: &Function) {
-        self.base.store(function.bar(), Ordering::Relaxed);
-    }
-
-    /// The BAR's address, if an access of `length` bytes at `address` is for it.
-    pub fn base_of(&self, address: u64, length: usize) -> Option<u64> {
-        // Relaxed: no other data depends on this word. A vCPU that moves the BAR sees its own store; the guest
-        // synchronises the others by its own means.
-        let base = self.base.load(Ordering::Relaxed);
-        let offset = address.checked_sub(base)?;
-        (offset < self.size && length as u64 <= self.size - offset).then_some(base)
-    }
-}
-
-/// The configuration space of one function: 64 registers and which of their bits a guest may write.
-#[derive(Clone, Debug)]
-struct Function {
-    registers: [u32; 64],
-    writable: [u32; 64],
-}
-
-impl Function {
-    fn new(identity: &[(usize, u32)], writable: &[(usize, u32)]) -> Self {
-        let mut function = Self {
-            registers: [0; 64],
-            writable: [0; 64],
-        };
-        for (offset, value) in identity {
-            function.registers[offset / 4] = *value;
-        }
-        for (offset, mask) in writable {
-            function.writable[offset / 4] = *mask;
-        }
-        function
-    }
-
-    /// 8086:0d57, the host bridge that Cloud Hypervisor shows.
-    fn host_bridge() -> Self {
-        Self::new(&[(0x00, 0x0d57_8086), (0x08, 0x0600_0000)], &[])
-    }
-
-    /// A function of the plugin, without an interrupt.
-    fn plugin(identity: &PciIdentity, bar: u64) -> Self {
-        let halves = |low, high| u32::from(high) << 16 | u32::from(low);
-        let class = [
-            identity.revision,
-            identity.programming_interface,
-            identity.subclass,
-            identity.base_class,
-        ];
-        Self::new(
-            &[
-                (0x00, halves(identity.vendor_id, identity.device_id)),
-                (0x08, u32::from_le_bytes(class)),
-                (BAR0, bar as u32),
-                (0x2c, halves(identity.subsystem_vendor_id, identity.subsystem_id)),
-            ],
-            // Memory space and bus master enable; the address bits of the BAR; the interrupt line, which
-            // firmware may use as a scratch register.
-            &[
-                (COMMAND, 0x6),
-                (BAR0, !(identity.bar_size as u32 - 1)),
-                (INTERRUPT_LINE, 0xff),
-            ],
-        )
-    }
-
-    fn bar(&self) -> u64 {
-        if self.registers[COMMAND / 4] & COMMAND_MEMORY == 0 {
-            return BAR_NOWHERE;
-        }
-        u64::from(self.registers[BAR0 / 4])
-    }
-}
 
 /// The saved state of the bus.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub struct PciState {
     address: u32,
     functions: Vec<FunctionState>,
-}
-
-/// The saved state of a plugin function.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
-struct FunctionState {
-    command: u32,
-    bar: u32,
-    interrupt_line: u32,
 }
 
 /// Bus 0 and its two configuration ports.
@@ -186,8 +83,7 @@ impl PciBus {
                 None => &self.host_bridge,
                 Some(index) => &self.functions[index].0,
             };
-            let bytes = function.registers[register].to_le_bytes();
-            data.copy_from_slice(&bytes[first..first + data.len()]);
+            data.copy_from_slice(&function.read(register)[first..first + data.len()]);
         }
     }
 
@@ -207,24 +103,21 @@ impl PciBus {
         let Some((function, window)) = device.checked_sub(1).map(|index| &mut self.functions[index]) else {
             return;
         };
-        let mut bytes = function.registers[register].to_le_bytes();
+        let mut bytes = function.read(register);
         bytes[first..first + data.len()].copy_from_slice(data);
-        let mask = function.writable[register];
-        function.registers[register] =
-            function.registers[register] & !mask | u32::from_le_bytes(bytes) & mask;
+        function.write(register, bytes);
         window.place(function);
     }
 
     /// The state for a snapshot.
     pub fn state(&self) -> PciState {
-        let of_function = |(function, _): &(Function, BarWindow)| FunctionState {
-            command: function.registers[COMMAND / 4],
-            bar: function.registers[BAR0 / 4],
-            interrupt_line: function.registers[INTERRUPT_LINE / 4],
-        };
         PciState {
             address: self.address,
-            functions: self.functions.iter().map(of_function).collect(),
+            functions: self
+                .functions
+                .iter()
+                .map(|(function, _)| function.state())
+                .collect(),
         }
     }
 
@@ -232,15 +125,7 @@ impl PciBus {
     pub fn restore(&mut self, state: &PciState) {
         self.address = state.address;
         for ((function, window), state) in self.functions.iter_mut().zip(&state.functions) {
-            for (offset, value) in [
-                (COMMAND, state.command),
-                (BAR0, state.bar),
-                (INTERRUPT_LINE, state.interrupt_line),
-            ] {
-                let mask = function.writable[offset / 4];
-                let register = &mut function.registers[offset / 4];
-                *register = *register & !mask | value & mask;
-            }
+            function.restore(state);
             window.place(function);
         }
     }
@@ -265,6 +150,7 @@ impl PciBus {
 
 #[cfg(test)]
 mod tests {
+    use super::function::COMMAND_MEMORY;
     use super::*;
 
     /// No plugin's: the bus takes whatever the library reports.
