@@ -3,16 +3,27 @@
 
 #include <string.h>
 
-#define HEADER 16u
+#define HEADER 20u
 #define CHECKSUM 4u
-#define RUN_BYTES 28u
 #define PAGE 4096ull
 #define NO_WRITE 2u
+#define MAX_NAME 32u
+/* More than fit into any state that is judged: the shortest section has seven bytes. */
+#define MAX_SECTIONS 4096u
+
+enum { DEVICE, TRANSPORT, ATTRIBUTES, KNOWN_SECTIONS };
+
+static const char *const section_names[KNOWN_SECTIONS] = { "device", "transport", "attributes" };
 
 struct reader {
 	const uint8_t *next;
 	size_t left;
 	bool ended;
+};
+
+struct section_name {
+	const uint8_t *text;
+	size_t length;
 };
 
 struct run {
@@ -115,19 +126,101 @@ static enum state_verdict judge_run(const struct run *run, uint64_t last_end, co
 	return STATE_FITS;
 }
 
+static bool same_name(const struct section_name *name, const void *text, size_t length)
+{
+	return name->length == length && memcmp(name->text, text, length) == 0;
+}
+
+static bool read_name(struct reader *reader, struct section_name *name)
+{
+	name->length = number(reader, 1);
+	name->text = reader->next;
+	if (!name->length || name->length > MAX_NAME || name->length > reader->left)
+		return false;
+	for (size_t at = 0; at < name->length; at++) {
+		uint8_t c = name->text[at];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-'))
+			return false;
+	}
+	reader->next += name->length;
+	reader->left -= name->length;
+	return true;
+}
+
+/* Sets found to the contents of the sections that are known; a section that is not there has no next. */
+static enum state_verdict find_sections(struct reader *reader, uint64_t count, struct reader found[KNOWN_SECTIONS])
+{
+	static struct section_name seen[MAX_SECTIONS];
+	enum state_verdict verdict = STATE_FITS;
+
+	for (uint64_t index = 0; index < count; index++) {
+		struct section_name *name = &seen[index];
+		unsigned int known = 0;
+		uint64_t needed;
+		uint64_t length;
+
+		if (index == MAX_SECTIONS || !read_name(reader, name))
+			return STATE_SECTIONS;
+		for (uint64_t other = 0; other < index; other++) {
+			if (same_name(name, seen[other].text, seen[other].length))
+				return STATE_SECTIONS;
+		}
+		needed = number(reader, 1);
+		length = number(reader, 4);
+		if (reader->ended || needed > 1 || length > reader->left)
+			return STATE_SECTIONS;
+		while (known < KNOWN_SECTIONS && !same_name(name, section_names[known], strlen(section_names[known])))
+			known++;
+		if (known < KNOWN_SECTIONS)
+			found[known] = (struct reader){ reader->next, length, false };
+		else if (needed)
+			verdict = STATE_LACKING;
+		reader->next += length;
+		reader->left -= length;
+	}
+	if (reader->left || !found[DEVICE].next || !found[TRANSPORT].next)
+		return STATE_SECTIONS;
+	return verdict;
+}
+
 static uint8_t *put(uint8_t *to, uint64_t value, size_t bytes)
 {
 	memcpy(to, &value, bytes);
 	return to + bytes;
 }
 
-static size_t write_canonical(uint8_t *to, const uint8_t *state, size_t head, const struct run *runs, size_t count)
+static uint8_t *put_bytes(uint8_t *to, const void *bytes, size_t length)
 {
-	uint8_t *at = to + head;
+	memcpy(to, bytes, length);
+	return to + length;
+}
 
-	memcpy(to, state, head);
-	/* What a device writes itself has a zero here whatever it read: nothing else is in the header. */
-	at = put(at, count, 4);
+static uint8_t *put_section(uint8_t *to, unsigned int known, size_t length)
+{
+	to = put(to, strlen(section_names[known]), 1);
+	to = put_bytes(to, section_names[known], strlen(section_names[known]));
+	to = put(to, 1, 1);
+	return put(to, length, 4);
+}
+
+/* The fields of device and transport as they were read, the extents as the device must have joined them. */
+static size_t write_canonical(uint8_t *to, const struct reader *device, const struct reader *transport, const struct run *runs,
+			      size_t count)
+{
+	uint8_t *at = put_bytes(to, "MMCTLSAV", 8);
+
+	at = put(at, 1, 4);
+	at = put(at, 0, 4);
+	at = put(at, count ? 3 : 2, 4);
+	at = put_section(at, DEVICE, device->left);
+	at = put_bytes(at, device->next, device->left);
+	at = put_section(at, TRANSPORT, transport->left);
+	at = put_bytes(at, transport->next, transport->left);
+	if (count) {
+		at = put_section(at, ATTRIBUTES, 4 + 28 * count);
+		at = put(at, count, 4);
+	}
 	for (size_t index = 0; index < count; index++) {
 		at = put(at, runs[index].start, 8);
 		at = put(at, runs[index].end, 8);
@@ -141,96 +234,123 @@ static size_t write_canonical(uint8_t *to, const uint8_t *state, size_t head, co
 	return (size_t)(at - to) + CHECKSUM;
 }
 
+/* What is to be said of all extents together. */
+struct extents {
+	struct run runs[1024]; /* joined */
+	size_t kept;
+	size_t splits;
+	uint64_t locked;
+	bool merging;
+	bool foreign;
+	enum state_verdict ranges;
+};
+
+static enum state_verdict read_extents(struct reader *reader, const struct state_limits *limits, bool pvmemcontrol,
+				       struct extents *extents)
+{
+	static const struct run untouched;
+	uint64_t count = number(reader, 4);
+	uint64_t last_end = 0;
+
+	if (reader->ended || count > reader->left / 28)
+		return STATE_ENDS_EARLY;
+	for (uint64_t index = 0; index < count; index++) {
+		struct run *last = extents->kept ? &extents->runs[extents->kept - 1] : NULL;
+		struct run run;
+		bool adjoins;
+
+		if (!read_run(reader, &run))
+			return STATE_BAD_VALUE;
+		if (extents->ranges == STATE_FITS)
+			extents->ranges = judge_run(&run, last_end, limits);
+		last_end = run.end;
+		if (extents->ranges != STATE_FITS || same_attributes(&run, &untouched))
+			continue;
+		extents->merging |= run.merging != 0;
+		extents->foreign |= run.merging == 1 && !pvmemcontrol;
+		extents->locked += run.locked ? run.end - run.start : 0;
+		adjoins = last && last->end == run.start;
+		if (adjoins && same_attributes(last, &run)) {
+			last->end = run.end;
+			continue;
+		}
+		extents->splits += adjoins ? 1 : 2;
+		/* A state is too short for more than 1024 of them. */
+		extents->runs[extents->kept++] = run;
+	}
+	return STATE_FITS;
+}
+
 enum state_verdict state_judge(const uint8_t *state, size_t length, const struct state_limits *limits, bool pvmemcontrol,
 			       uint8_t *canonical, size_t *canonical_length)
 {
-	static const struct run untouched;
-	static struct run runs[1024];
+	static struct extents extents;
 	const char *dialect = pvmemcontrol ? "pvmemcontrol" : "memctl";
-	const char *written = NULL;
 	struct reader reader = { state, length > CHECKSUM ? length - CHECKSUM : 0, false };
-	enum state_verdict verdict = STATE_FITS;
-	enum state_verdict ranges = STATE_FITS;
+	struct reader found[KNOWN_SECTIONS] = { 0 };
+	struct reader device;
+	struct reader transport;
+	enum state_verdict verdict;
 	uint64_t buffers[4] = { 0 };
-	uint64_t locked = 0;
-	uint64_t last_end = 0;
-	uint64_t transport;
-	uint64_t page_size;
-	uint64_t count;
 	uint64_t channels;
-	bool foreign = false;
-	size_t kept = 0;
-	size_t splits = 0;
-	size_t head;
-	size_t name;
+	uint64_t connection;
+	const uint8_t *written;
+	uint64_t name;
 	uint32_t stored;
 
-	if (length < HEADER + CHECKSUM || memcmp(state, "MMCTLSAV", 8) != 0 || number(&reader, 8) == 0 ||
-	    number(&reader, 4) != 1)
+	if (length < HEADER + CHECKSUM || memcmp(state, "MMCTLSAV", 8) != 0 || number(&reader, 8) == 0 || number(&reader, 2) != 1)
 		return STATE_NO_STATE;
+	number(&reader, 2); /* any minor version */
 	memcpy(&stored, state + length - CHECKSUM, sizeof(stored));
 	if (number(&reader, 4) != length || stored != crc32c(state, length - CHECKSUM))
 		return STATE_CHECKSUM;
-	name = number(&reader, 1);
-	written = (const char *)reader.next;
-	if (name > reader.left)
+	verdict = find_sections(&reader, number(&reader, 4), found);
+	if (verdict != STATE_FITS)
+		return verdict;
+
+	device = found[DEVICE];
+	name = number(&device, 1);
+	written = device.next;
+	if (name > device.left)
 		return STATE_ENDS_EARLY;
-	reader.next += name;
-	reader.left -= name;
-	page_size = number(&reader, 8);
-	transport = number(&reader, 1);
-	number(&reader, 8);
-	channels = number(&reader, 4);
-	if (reader.ended || channels > reader.left / 8)
+	device.next += name;
+	device.left -= name;
+	if (number(&device, 8) != PAGE || name != strlen(dialect) || memcmp(written, dialect, name) != 0)
+		return STATE_OTHER_DEVICE;
+
+	transport = found[TRANSPORT];
+	connection = number(&transport, 1);
+	number(&transport, 8);
+	channels = number(&transport, 4);
+	if (transport.ended || channels > transport.left / 8)
 		return STATE_ENDS_EARLY;
 	for (uint64_t channel = 0; channel < channels; channel++) {
-		uint64_t buffer = number(&reader, 8);
+		uint64_t buffer = number(&transport, 8);
 
 		if (channel < 4)
 			buffers[channel] = buffer;
 	}
-	head = (size_t)(reader.next - state);
-	count = number(&reader, 4);
-	if (reader.ended || count * RUN_BYTES != reader.left)
-		return STATE_ENDS_EARLY;
-	if (transport > 2)
-		return STATE_BAD_VALUE;
-	for (uint64_t index = 0; index < count; index++) {
-		struct run run;
 
-		if (!read_run(&reader, &run))
-			return STATE_BAD_VALUE;
-		if (ranges == STATE_FITS)
-			ranges = judge_run(&run, last_end, limits);
-		last_end = run.end;
-		if (ranges != STATE_FITS || same_attributes(&run, &untouched))
-			continue;
-		if (run.merging)
-			verdict = STATE_FITS_IF_MERGED;
-		foreign |= run.merging == 1 && !pvmemcontrol;
-		locked += run.locked ? run.end - run.start : 0;
-		if (kept && runs[kept - 1].end == run.start && same_attributes(&runs[kept - 1], &run)) {
-			runs[kept - 1].end = run.end;
-			continue;
-		}
-		splits += kept && runs[kept - 1].end == run.start ? 1 : 2;
-		/* A state is too short for more than 1024 of them. */
-		runs[kept++] = run;
-	}
-	if (name != strlen(dialect) || memcmp(written, dialect, name) != 0 || page_size != PAGE)
-		return STATE_OTHER_DEVICE;
-	if (channels > limits->channels || (transport == 0 && channels))
-		return STATE_CHANNELS;
-	if (ranges != STATE_FITS)
-		return ranges;
-	if (foreign)
+	memset(&extents, 0, sizeof(extents));
+	if (found[ATTRIBUTES].next)
+		verdict = read_extents(&found[ATTRIBUTES], limits, pvmemcontrol, &extents);
+	if (verdict != STATE_FITS)
+		return verdict;
+	if (connection > 2 || extents.foreign)
 		return STATE_BAD_VALUE;
-	if (splits > limits->splits || locked > limits->locked)
+	if (channels > limits->channels || (connection == 0 && channels))
+		return STATE_CHANNELS;
+	if (extents.ranges != STATE_FITS)
+		return extents.ranges;
+	if (extents.splits > limits->splits || extents.locked > limits->locked)
 		return STATE_BUDGET;
 	for (uint64_t channel = 0; channel < channels; channel++) {
-		if (buffers[channel] > UINT64_MAX - 32 || closed_at(runs, kept, buffers[channel]))
+		if (buffers[channel] > UINT64_MAX - 32 || closed_at(extents.runs, extents.kept, buffers[channel]))
 			return STATE_BUFFER;
 	}
-	*canonical_length = write_canonical(canonical, state, head, runs, kept);
-	return verdict;
+	/* What follows the known fields of a section is not saved again. */
+	found[DEVICE].left -= device.left;
+	found[TRANSPORT].left -= transport.left;
+	*canonical_length = write_canonical(canonical, &found[DEVICE], &found[TRANSPORT], extents.runs, extents.kept);
+	return extents.merging ? STATE_FITS_IF_MERGED : STATE_FITS;
 }

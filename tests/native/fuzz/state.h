@@ -25,6 +25,8 @@ enum state_verdict {
 	STATE_FITS_IF_MERGED, /* where the kernel can merge pages */
 	STATE_NO_STATE,
 	STATE_CHECKSUM,
+	STATE_SECTIONS,
+	STATE_LACKING,
 	STATE_ENDS_EARLY,
 	STATE_BAD_VALUE,
 	STATE_OTHER_DEVICE,
