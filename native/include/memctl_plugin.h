@@ -17,8 +17,9 @@
  * Threads. Every function may be called from any thread. mmio_read(), mmio_write() and last_error() take no
  * lock that a call on another channel takes, except for requests that change attributes of mappings (the kernel
  * serialises those too). The library serialises the other functions for each device; they may run while requests
- * do. No function may be called from inside a callback. A thread's first call unblocks SIGRTMIN in it, and a garbage
- * collection sends that signal to threads inside the library: keep a handler for it installed, or ignore it.
+ * do. No function may be called from inside a callback. A thread's first call unblocks SIGRTMIN in it, unless that is
+ * attach_thread(), and a garbage collection sends that signal to threads inside the library: keep a handler for it
+ * installed, or ignore it.
  *
  * Errors. A function that can fail returns a memctl_status; last_error() then returns one sentence for the
  * calling thread. The device answers a guest's errors to the guest: here they are MEMCTL_OK or MEMCTL_IGNORED_ACCESS.
@@ -53,12 +54,13 @@ typedef uint32_t memctl_status;
 #define MEMCTL_UNSUPPORTED_VERSION 4u /* the caller was built for an ABI that the library does not offer */
 #define MEMCTL_IGNORED_ACCESS 5u      /* the guest's access has no meaning; the device counted it and changed nothing */
 #define MEMCTL_OVERLAP 6u             /* the region overlaps a registered one */
-#define MEMCTL_NOT_FOUND 7u           /* no such region is registered */
+#define MEMCTL_NOT_FOUND 7u           /* no such region is registered, or the guest has protected nothing there */
 #define MEMCTL_LIMIT_REACHED 8u       /* too many devices in the process, regions in the device, or mappings */
 #define MEMCTL_INVALID_STATE 9u       /* a saved state is damaged, foreign, or does not fit the device */
 #define MEMCTL_HOST_CALL_FAILED 10u   /* the kernel refused a call on guest memory; the message contains its errno */
 #define MEMCTL_BUFFER_TOO_SMALL 11u   /* the library stored the length that it needs */
 #define MEMCTL_INTERNAL_ERROR 12u     /* a defect in the library; the device goes on as far as it can */
+#define MEMCTL_DENIED 13u             /* the operator's options do not allow it */
 
 /* Levels of log records, in the order of syslog's severities. */
 #define MEMCTL_LOG_OFF 0u
@@ -174,9 +176,10 @@ struct memctl_extent {
 uint64_t abi_version(void);
 
 /*
- * Makes the calling thread known to the runtime, which its first call of any function does otherwise. A VMM calls it
- * when a vCPU thread starts: the system calls of a first call, and its change of the signal mask, then come before
- * the guest runs. Later calls of the same thread do nothing.
+ * Makes the calling thread known to the runtime, which its first call of any other function does otherwise. A VMM calls
+ * it when a vCPU thread starts: the system calls of a first call then come before the guest runs. The signal mask
+ * stays as it is. Where SIGRTMIN is blocked it is pending afterwards, once: a kick that was pending may have been taken
+ * inside, and KVM_RUN must still return for it. Later calls of the same thread do nothing.
  */
 void attach_thread(void);
 
@@ -266,11 +269,30 @@ memctl_status set_dirty_logging(memctl_device *device, uint32_t enabled);
 memctl_status inhibit_discard(memctl_device *device, uint32_t enabled);
 
 /*
- * While on (1), the host can read guest memory that the guest has made inaccessible: MPROTECT_NONE acts as PROT_READ.
- * The guest's view of its settings and the saved state do not change. Switch it on before a snapshot or a
- * migration reads guest memory and off (0) afterwards. MEMCTL_HOST_CALL_FAILED if the kernel refused a protection.
+ * While on (1), this process can read all guest memory: PROT_READ is added to what the guest has protected. Saved
+ * state and attribute map do not change. Switch it on before a snapshot, a core dump or a migration reads guest
+ * memory and off (0) afterwards. MEMCTL_HOST_CALL_FAILED if the kernel refused a protection.
  */
 memctl_status keep_readable(memctl_device *device, uint32_t enabled);
+
+/*
+ * The same with PROT_READ and PROT_WRITE: for as long as the kernel pins guest memory, as VFIO and vDPA do when they
+ * map it for DMA. What is pinned stays reachable for DMA afterwards, whatever protection its pages have. The guest
+ * can use its protected pages meanwhile: keep it short. Independent of keep_readable().
+ */
+memctl_status keep_accessible(memctl_device *device, uint32_t enabled);
+
+/* The guest-physical address where the kernel reports none. */
+#define MEMCTL_ADDRESS_UNKNOWN UINT64_MAX
+
+/*
+ * A vCPU ran into guest memory that this process can't access: KVM_RUN failed with EFAULT. guest_address is that of
+ * KVM_EXIT_MEMORY_FAULT, or MEMCTL_ADDRESS_UNKNOWN where the kernel does not report it. With on_fault=open, reverts
+ * the protection of the extent that contains it, or of all guest memory. MEMCTL_OK: run the vCPU again. MEMCTL_NOT_FOUND: the guest has protected nothing there; another
+ * vCPU's call may just have opened it, so run the vCPU once more and stop at the second in a row. MEMCTL_DENIED:
+ * on_fault is stop; stop the virtual machine. MEMCTL_HOST_CALL_FAILED: the kernel refused; stop it.
+ */
+memctl_status resolve_fault(memctl_device *device, uint64_t guest_address);
 
 /*
  * Stores the device's whole state, to be handed to device_restore() in this or another process, of this or a later

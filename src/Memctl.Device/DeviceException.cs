@@ -9,6 +9,7 @@ public enum DeviceFault
     LimitReached,
     InvalidState,
     HostCallFailed,
+    Denied,
 }
 
 /// <summary>A call of the VMM that could not be carried out. Never thrown for what a guest does.</summary>

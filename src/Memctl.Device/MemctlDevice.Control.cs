@@ -1,6 +1,8 @@
 using Memctl.Device.Channels;
+using Memctl.Device.Host;
 using Memctl.Device.Logging;
 using Memctl.Device.Memory;
+using Memctl.Device.Options;
 using Memctl.Device.State;
 
 namespace Memctl.Device;
@@ -12,23 +14,16 @@ public sealed partial class MemctlDevice
     /// <exception cref="DeviceException">Something could not be reverted.</exception>
     public void Reset()
     {
-        int first = 0;
+        int errno;
         lock (_transportLock)
         {
-            Disconnect(null);
+            ForgetChannels();
+            _transport = TransportState.Disconnected;
             Volatile.Write(ref _payload, 0);
-            lock (_control)
-            {
-                RegionMap map = _memory.Map;
-                foreach (MemoryRegion region in map.Regions)
-                {
-                    int errno = _attributes.Revert(map, region.GuestAddress, region.End, forget: false);
-                    first = first != 0 ? first : errno;
-                }
-            }
+            errno = RevertAll();
         }
 
-        ThrowIfNotReverted(0, ulong.MaxValue, first);
+        ThrowIfNotReverted(0, ulong.MaxValue, errno);
     }
 
     /// <summary>Ends the device's work: when it returns no request is in progress and none will be served.</summary>
@@ -36,7 +31,8 @@ public sealed partial class MemctlDevice
     {
         lock (_transportLock)
         {
-            Disconnect(null);
+            ForgetChannels();
+            _transport = TransportState.Disconnected;
             lock (_control)
             {
                 _memory.Publish(RegionMap.Empty);
@@ -70,19 +66,52 @@ public sealed partial class MemctlDevice
         }
     }
 
-    /// <summary>Switches whether inaccessible pages are kept readable, for a VMM that copies guest memory.</summary>
+    /// <summary>Switches whether every page is kept readable, for a VMM that copies guest memory.</summary>
     /// <exception cref="DeviceException">The kernel refused for some page; the message contains the errno.</exception>
-    public void KeepReadable(bool enabled)
+    public void KeepReadable(bool enabled) => Keep(ref _keepsReadable, enabled);
+
+    /// <summary>Switches whether every page is kept readable and writable, for a VMM that has guest memory pinned.</summary>
+    /// <exception cref="DeviceException">The kernel refused for some page; the message contains the errno.</exception>
+    public void KeepAccessible(bool enabled) => Keep(ref _keepsAccessible, enabled);
+
+    /// <summary>
+    /// A vCPU ran into guest RAM that this process can't access. Where the operator wants it, makes accessible what the guest had
+    /// protected there: the whole extent. If this returns, the vCPU may run again.
+    /// </summary>
+    /// <param name="guestAddress">Guest-physical; null if the kernel did not report it, which stands for all of guest RAM.</param>
+    /// <exception cref="DeviceException">
+    /// NotFound: the guest has protected nothing there, or another vCPU's call has just opened it. Denied: <c>on_fault</c> is stop.
+    /// HostCallFailed: the kernel refused.
+    /// </exception>
+    public void ResolveFault(ulong? guestAddress)
     {
+        string place = guestAddress is { } address ? $"at {address:x}" : "at an address that the kernel did not report";
+        if (_options.OnFault == FaultPolicy.Stop)
+        {
+            throw new DeviceException(DeviceFault.Denied, $"A vCPU ran into guest RAM {place}, and on_fault is stop.");
+        }
+
+        ulong opened;
         int errno;
         lock (_control)
         {
-            errno = _attributes.KeepReadable(enabled);
+            errno = _attributes.Open(guestAddress, out opened);
+        }
+
+        Interlocked.Add(ref _openedBytes, opened);
+        if (opened > 0 && MayLog())
+        {
+            GuestRecords.Write(_logger, new OpenedRecord(guestAddress, opened));
         }
 
         if (errno != 0)
         {
-            throw new DeviceException(DeviceFault.HostCallFailed, $"An inaccessible page could not be switched: errno {errno}.");
+            throw new DeviceException(DeviceFault.HostCallFailed, $"Guest RAM {place} could not be made accessible: errno {errno}.");
+        }
+
+        if (opened == 0)
+        {
+            throw new DeviceException(DeviceFault.NotFound, $"A vCPU ran into guest RAM {place}, where the guest has protected nothing.");
         }
     }
 
@@ -132,6 +161,24 @@ public sealed partial class MemctlDevice
         }
 
         DeviceLog.Restored(_logger, state.Transport.ToString(), state.BufferAddresses.Count, state.Attributes.Count);
+    }
+
+    private void Keep(ref bool reason, bool enabled)
+    {
+        int errno;
+        lock (_control)
+        {
+            reason = enabled;
+            errno = _attributes.Keep(
+                _keepsAccessible ? MemoryProtection.ReadWrite
+                : _keepsReadable ? MemoryProtection.Read
+                : MemoryProtection.None);
+        }
+
+        if (errno != 0)
+        {
+            throw new DeviceException(DeviceFault.HostCallFailed, $"A protected page could not be switched: errno {errno}.");
+        }
     }
 
     private ulong[] BufferAddresses()

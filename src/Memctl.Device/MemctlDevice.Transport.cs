@@ -1,4 +1,5 @@
 using Memctl.Device.Logging;
+using Memctl.Device.Memory;
 using Memctl.Device.Protocol;
 using Memctl.Device.State;
 
@@ -85,6 +86,8 @@ public sealed partial class MemctlDevice
             return Disconnect("the device is not registering channels");
         }
 
+        // Of a connection that ended by RESET alone: a kernel that crashed, or was left without its driver's shutdown.
+        Revert();
         OpenChannels();
         _transport = TransportState.Ready;
         return null;
@@ -94,7 +97,36 @@ public sealed partial class MemctlDevice
     {
         ForgetChannels();
         _transport = TransportState.Disconnected;
+        Revert();
         return refusal;
+    }
+
+    /// <summary>Attributes end with their connection (protocol, "Life cycle"). What the kernel does not revert stays in the map.</summary>
+    private void Revert()
+    {
+        int errno = RevertAll();
+        if (errno != 0)
+        {
+            DeviceLog.NotReverted(_logger, 0, ulong.MaxValue, errno);
+        }
+    }
+
+    /// <summary>Makes all of guest RAM as registered. No request may be connected.</summary>
+    /// <returns>0, or the errno of the first call that failed; the rest was tried all the same.</returns>
+    private int RevertAll()
+    {
+        lock (_control)
+        {
+            RegionMap map = _memory.Map;
+            int first = 0;
+            foreach (MemoryRegion region in map.Regions)
+            {
+                int errno = _attributes.Revert(map, region.GuestAddress, region.End, forget: false);
+                first = first != 0 ? first : errno;
+            }
+
+            return first;
+        }
     }
 
     /// <summary>Lets the guest make requests, with its buffers looked up before any of its memory can go away.</summary>

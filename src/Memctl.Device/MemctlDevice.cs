@@ -43,6 +43,8 @@ public sealed partial class MemctlDevice
     private readonly RequestRules _rules;
     private readonly RequestProcessor _requests;
     private readonly IDirtyLog? _dirtyLog;
+    private bool _keepsReadable;
+    private bool _keepsAccessible;
 
     // Monitoring.
     private readonly ILogger _logger;
@@ -50,6 +52,7 @@ public sealed partial class MemctlDevice
     private ulong _ignoredAccesses;
     private ulong _unansweredRequests;
     private ulong _refusedCommands;
+    private ulong _openedBytes;
 
     /// <summary>Makes a device without memory, Disconnected.</summary>
     /// <param name="options">What the operator set.</param>

@@ -50,6 +50,7 @@ internal static class AbiError
         DeviceFault.Overlap => MemctlAbi.MEMCTL_OVERLAP,
         DeviceFault.NotFound => MemctlAbi.MEMCTL_NOT_FOUND,
         DeviceFault.LimitReached => MemctlAbi.MEMCTL_LIMIT_REACHED,
+        DeviceFault.Denied => MemctlAbi.MEMCTL_DENIED,
         DeviceFault.InvalidState => MemctlAbi.MEMCTL_INVALID_STATE,
         _ => MemctlAbi.MEMCTL_HOST_CALL_FAILED,
     };

@@ -17,8 +17,10 @@ internal static unsafe class LibraryExports
         return ((ulong)MemctlAbi.MEMCTL_ABI_MAGIC << 32) | MemctlAbi.MEMCTL_ABI_VERSION;
     }
 
-    /// <summary>The transition into managed code has attached the thread before the first instruction here.</summary>
-    [UnmanagedCallersOnly(EntryPoint = "attach_thread", CallConvs = [typeof(CallConvCdecl)])]
+    /// <summary>
+    /// The transition into managed code has attached the thread before the first instruction here. attach_thread.c calls it.
+    /// </summary>
+    [UnmanagedCallersOnly(EntryPoint = "attach_managed_thread", CallConvs = [typeof(CallConvCdecl)])]
     internal static void AttachThread()
     {
     }

@@ -44,6 +44,11 @@ internal static unsafe class MemoryExports
     internal static uint Unplug(memctl_device* handle, ulong guestAddress, ulong length) => DeviceCall.Run(
         handle, (guestAddress, length), static (device, range) => device.UnplugMemory(range.guestAddress, range.length));
 
+    [UnmanagedCallersOnly(EntryPoint = "resolve_fault", CallConvs = [typeof(CallConvCdecl)])]
+    internal static uint ResolveFault(memctl_device* handle, ulong guestAddress) => DeviceCall.Run(
+        handle, guestAddress, static (device, address) =>
+            device.ResolveFault(address == MemctlAbi.MEMCTL_ADDRESS_UNKNOWN ? null : address));
+
     private static RegionTraits TraitsOf(uint flags) =>
         ((flags & MemctlAbi.MEMCTL_REGION_MERGEABLE) != 0 ? RegionTraits.Mergeable : RegionTraits.None) |
         ((flags & MemctlAbi.MEMCTL_REGION_DONTDUMP) != 0 ? RegionTraits.DontDump : RegionTraits.None);

@@ -20,6 +20,10 @@ internal static unsafe class SwitchExports
     internal static uint KeepReadable(memctl_device* handle, uint enabled) =>
         Switch(handle, enabled, static (device, on) => device.KeepReadable(on));
 
+    [UnmanagedCallersOnly(EntryPoint = "keep_accessible", CallConvs = [typeof(CallConvCdecl)])]
+    internal static uint KeepAccessible(memctl_device* handle, uint enabled) =>
+        Switch(handle, enabled, static (device, on) => device.KeepAccessible(on));
+
     private static uint Switch(memctl_device* handle, uint enabled, Action<MemctlDevice, bool> apply) =>
         enabled > 1 ? AbiError.InvalidArgument("A switch is 0 or 1.") : DeviceCall.Run(handle, enabled == 1, apply);
 }

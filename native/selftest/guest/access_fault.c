@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A guest that touches memory that it made inaccessible. */
+/* A guest that touches memory that it made inaccessible: it ends there, or goes on where the operator wants that. */
 #include "tests.h"
 
 #include "boot_info.h"
@@ -20,5 +20,5 @@ void access_fault(void)
 	if (!tap_check(is_success(&answer), "a page becomes inaccessible"))
 		return;
 	print("inaccessible gpa=%x\n", page);
-	tap_check(*(volatile uint64_t *)page && false, "the page could be touched");
+	tap_check(is_filled(page, options.unit), "the VMM opened the page, which is as it was");
 }

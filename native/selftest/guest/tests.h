@@ -34,7 +34,7 @@ void run_steps(void);
 /* mode=load and mode=hold: requests on every vCPU. Returns whether each was answered rightly. */
 bool run_load(bool until_byte);
 
-/* Makes a page inaccessible, prints `inaccessible gpa=GPA`, and touches it: a VMM can only end then. */
+/* Makes a page inaccessible, prints `inaccessible gpa=GPA`, and touches it: a VMM ends then, or opens the page. */
 void access_fault(void);
 
 /* A pattern that differs from word to word and is never 0, in some words of each page; whole pages. */

@@ -49,6 +49,11 @@ pub const MEMCTL_HOST_CALL_FAILED: memctl_status = 10;
 pub const MEMCTL_BUFFER_TOO_SMALL: memctl_status = 11;
 /// A defect in the library; the device goes on as far as it can.
 pub const MEMCTL_INTERNAL_ERROR: memctl_status = 12;
+/// The operator's options do not allow it.
+pub const MEMCTL_DENIED: memctl_status = 13;
+
+/// The guest-physical address of [`memctl_functions::resolve_fault`] where the kernel reports none.
+pub const MEMCTL_ADDRESS_UNKNOWN: u64 = u64::MAX;
 
 /// No log records at all.
 pub const MEMCTL_LOG_OFF: u32 = 0;
@@ -255,6 +260,11 @@ pub struct memctl_functions {
     pub inhibit_discard: unsafe extern "C" fn(device: *mut memctl_device, enabled: u32) -> memctl_status,
     /// Keeps inaccessible guest memory readable by the host.
     pub keep_readable: unsafe extern "C" fn(device: *mut memctl_device, enabled: u32) -> memctl_status,
+    /// Keeps guest memory accessible by the host.
+    pub keep_accessible: unsafe extern "C" fn(device: *mut memctl_device, enabled: u32) -> memctl_status,
+    /// A vCPU ran into inaccessible guest memory.
+    pub resolve_fault:
+        unsafe extern "C" fn(device: *mut memctl_device, guest_address: u64) -> memctl_status,
     /// The device's state as bytes.
     pub device_save: unsafe extern "C" fn(
         device: *mut memctl_device,

@@ -249,14 +249,42 @@ impl Device {
         self.plugin.outcome(status)
     }
 
-    /// While on, the host can read guest memory that the guest has made inaccessible, for a snapshot or a migration. The
-    /// guest's view of its settings and the saved state do not change.
+    /// While on, this process can read all guest memory, whatever the guest has protected: for a snapshot, a core dump or a
+    /// migration. Saved state and attribute map do not change.
     ///
     /// # Errors
     /// [`ErrorKind::HostCallFailed`] if the kernel refused a protection.
     pub fn keep_readable(&self, enabled: bool) -> Result<(), Error> {
         // SAFETY: no pointers.
         let status = unsafe { (self.functions().keep_readable)(self.handle, enabled.into()) };
+        self.plugin.outcome(status)
+    }
+
+    /// While on, this process can read and write all guest memory: for as long as the kernel pins it, as VFIO and vDPA do when
+    /// they map it for DMA. What is pinned stays reachable for DMA afterwards. The guest can use its protected pages
+    /// meanwhile: keep it short. Independent of [`keep_readable`](Self::keep_readable).
+    ///
+    /// # Errors
+    /// [`ErrorKind::HostCallFailed`] if the kernel refused a protection.
+    pub fn keep_accessible(&self, enabled: bool) -> Result<(), Error> {
+        // SAFETY: no pointers.
+        let status = unsafe { (self.functions().keep_accessible)(self.handle, enabled.into()) };
+        self.plugin.outcome(status)
+    }
+
+    /// To be called when a vCPU ran into guest memory that this process can't access: KVM_RUN failed with EFAULT.
+    /// `guest_address` is that of KVM_EXIT_MEMORY_FAULT, None where KVM does not report it.
+    /// With `on_fault=open`, makes accessible what the guest has protected there, or everywhere. After `Ok` the vCPU
+    /// may run again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`]: the guest has protected nothing there; another vCPU's call may just have opened it, so run
+    /// the vCPU once more and stop at the second in a row. [`ErrorKind::Denied`]: `on_fault` is `stop`.
+    /// [`ErrorKind::HostCallFailed`]: the kernel refused.
+    pub fn resolve_fault(&self, guest_address: Option<u64>) -> Result<(), Error> {
+        let address = guest_address.unwrap_or(MEMCTL_ADDRESS_UNKNOWN);
+        // SAFETY: no pointers.
+        let status = unsafe { (self.functions().resolve_fault)(self.handle, address) };
         self.plugin.outcome(status)
     }
 

@@ -63,6 +63,8 @@ pub enum ErrorKind {
     BufferTooSmall,
     /// MEMCTL_INTERNAL_ERROR
     InternalError,
+    /// MEMCTL_DENIED
+    Denied,
     /// A status that a later minor version added.
     Unknown(memctl_status),
 }
@@ -84,6 +86,7 @@ impl ErrorKind {
             MEMCTL_HOST_CALL_FAILED => Self::HostCallFailed,
             MEMCTL_BUFFER_TOO_SMALL => Self::BufferTooSmall,
             MEMCTL_INTERNAL_ERROR => Self::InternalError,
+            MEMCTL_DENIED => Self::Denied,
             other => Self::Unknown(other),
         })
     }
@@ -137,7 +140,7 @@ mod tests {
 
     #[test]
     fn every_status_of_the_header_has_its_own_kind() {
-        let kinds: Vec<_> = (MEMCTL_OK..=MEMCTL_INTERNAL_ERROR)
+        let kinds: Vec<_> = (MEMCTL_OK..=MEMCTL_DENIED)
             .map(ErrorKind::from_status)
             .collect();
         assert_eq!(kinds[0], None);
@@ -152,6 +155,6 @@ mod tests {
                 "status {status}"
             );
         }
-        assert_eq!(ErrorKind::from_status(13), Some(ErrorKind::Unknown(13)));
+        assert_eq!(ErrorKind::from_status(14), Some(ErrorKind::Unknown(14)));
     }
 }

@@ -142,12 +142,14 @@ unsafe extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: 
     // change until it returns.
     let (sent, instruction) = unsafe {
         let context = &mut *context.cast::<libc::ucontext_t>();
+        let code = (*info).si_code;
         (
-            (*info).si_code <= 0,
+            code <= 0 || (signal == libc::SIGBUS && code == libc::BUS_MCEERR_AO),
             &mut context.uc_mcontext.gregs[libc::REG_RIP as usize],
         )
     };
-    // A signal that was sent, rather than caused, may meet the routine by chance: that is no fault of its.
+    // A signal that was sent, rather than caused, may meet the routine by chance: that is no fault of its. So may word of
+    // a page elsewhere whose memory broke (BUS_MCEERR_AO), which a VMM hands on to the guest.
     if !sent && routine.contains(&(*instruction as usize)) {
         *instruction = &raw const memctl_guest_copy_failed as i64;
         return;

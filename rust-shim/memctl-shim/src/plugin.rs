@@ -175,16 +175,10 @@ impl Plugin {
         &self.loaded.functions
     }
 
-    /// This thread's first call. It changes the signal mask, which is restored here.
     #[cold]
     fn attach(&self) {
-        let kept = signals::keeping_mask(|| {
-            // SAFETY: it may be called from any thread at any time.
-            unsafe { (self.loaded.functions.attach_thread)() };
-        });
-        if let Err(error) = kept {
-            log::error!("a thread's signal mask could not be kept: {error}");
-        }
+        // SAFETY: it may be called from any thread at any time.
+        unsafe { (self.loaded.functions.attach_thread)() };
         ATTACHED.set(true);
     }
 
@@ -289,6 +283,8 @@ impl Loaded {
             set_dirty_logging,
             inhibit_discard,
             keep_readable,
+            keep_accessible,
+            resolve_fault,
             device_save,
             device_restore,
             device_statistics,

@@ -15,8 +15,9 @@
 //!   takes one request at most, since a vCPU waits for the guest in native code. The runtime still sends the
 //!   signal to a thread in managed code, so where nothing had taken it, it is ignored until the VMM does:
 //!   its default action would end the process. A VMM's handler sees such a signal as one more kick.
-//! * The runtime unblocks SIGRTMIN in every thread at the thread's first call. [`keeping_mask`] undoes that, as a VMM
-//!   may rely on a kick staying pending until KVM_RUN.
+//! * The runtime unblocks SIGRTMIN in every thread at the thread's first call. The library's `attach_thread()` undoes that
+//!   and raises a kick anew that was taken meanwhile, as a VMM may rely on it staying pending until KVM_RUN. The shim
+//!   makes it every thread's first call.
 //! * The runtime's own thread has every signal blocked but faults and SIGRTMIN, so that what is sent to the process as a
 //!   whole runs no handler of the VMM's there.
 
@@ -74,20 +75,6 @@ impl Saved {
         set_mask(&self.mask)?;
         Ok(())
     }
-}
-
-/// Runs `call` and restores this thread's mask.
-pub(crate) fn keeping_mask(call: impl FnOnce()) -> io::Result<()> {
-    let mut mask = MaybeUninit::uninit();
-    // SAFETY: without a new mask only the old one is written, which is then initialised.
-    let mask = unsafe {
-        match libc::pthread_sigmask(libc::SIG_SETMASK, ptr::null(), mask.as_mut_ptr()) {
-            0 => mask.assume_init(),
-            errno => return Err(io::Error::from_raw_os_error(errno)),
-        }
-    };
-    call();
-    set_mask(&mask).map(|_| ())
 }
 
 /// Every signal whose action a program can set: the C library keeps those between the standard and the real-time

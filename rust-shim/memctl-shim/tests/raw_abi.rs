@@ -169,6 +169,8 @@ fn every_function_knows_a_handle_that_is_null_stale_or_invented() {
                 (f.set_dirty_logging)(handle, 1),
                 (f.inhibit_discard)(handle, 1),
                 (f.keep_readable)(handle, 1),
+                (f.keep_accessible)(handle, 1),
+                (f.resolve_fault)(handle, 0),
                 (f.device_save)(handle, null_mut(), 0, &mut length),
                 (f.device_restore)(handle, state.as_ptr(), state.len()),
                 (f.device_statistics)(handle, null_mut(), 0, &mut length),
@@ -176,7 +178,7 @@ fn every_function_knows_a_handle_that_is_null_stale_or_invented() {
                 (f.device_report)(handle, null_mut(), 0, &mut length),
             ]
         };
-        assert_eq!(statuses, [MEMCTL_INVALID_HANDLE; 16], "handle {handle:?}");
+        assert_eq!(statuses, [MEMCTL_INVALID_HANDLE; 18], "handle {handle:?}");
         assert_eq!(data, [0; 8], "a failed mmio_read() fills with zeros");
         assert!(last_error(&plugin).contains("handle"), "{}", last_error(&plugin));
     }

@@ -10,7 +10,7 @@ use std::{io, ptr};
 
 use anyhow::{Context, Result};
 use kvm_ioctls::{VcpuExit, VcpuFd};
-use memctl_shim::{Device, Plugin};
+use memctl_shim::{Device, ErrorKind, Plugin};
 use vmm_sys_util::signal::{register_signal_handler, Killable, SIGRTMIN};
 
 use crate::event::Event;
@@ -41,6 +41,30 @@ impl Machine {
         let mut places = self.devices.iter().zip(&self.windows);
         places.find_map(|(device, window)| Some((device.as_ref(), window.base_of(address, length)?)))
     }
+
+    /// Has the devices open what a vCPU ran into, where their options say so. None: KVM does not report the address.
+    fn resolve_fault(&self, address: Option<u64>) -> Resolved {
+        let mut resolved = Resolved::No;
+        for device in &self.devices {
+            match device.resolve_fault(address) {
+                Ok(()) => return Resolved::Yes,
+                Err(error) if error.kind() == ErrorKind::NotFound => resolved = Resolved::NothingThere,
+                Err(error) => log::error!("{error}"),
+            }
+        }
+        resolved
+    }
+}
+
+/// What came of an access fault.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Resolved {
+    /// The memory is accessible now.
+    Yes,
+    /// No guest has protected anything there.
+    NothingThere,
+    /// The operator wants the VM to stop, or the kernel refused.
+    No,
 }
 
 const PAUSED: u8 = 0;
@@ -203,8 +227,25 @@ fn run(index: u8, fd: &Mutex<VcpuFd>, machine: &Machine) -> Event {
 /// Runs the guest until it ends, or until a pause: then None. KVM_RUN has then returned EINTR, after it completed the
 /// guest's last access, so that the registers can be saved.
 fn run_until_paused(index: u8, fd: &mut VcpuFd, machine: &Machine) -> Option<Event> {
+    // Whether the last exit was an access fault that nothing explained.
+    let mut unexplained = false;
     loop {
-        match fd.run() {
+        let exit = fd.run();
+        let fault = match &exit {
+            Ok(VcpuExit::MemoryFault { gpa, .. }) => Some(Some(*gpa)),
+            Err(error) if error.errno() == libc::EFAULT => Some(None),
+            _ => None,
+        };
+        if let Some(address) = fault {
+            let resolved = machine.resolve_fault(address);
+            // Another vCPU's fault may have had the page opened just before this one asked: one more try shows.
+            if resolved == Resolved::Yes || (resolved == Resolved::NothingThere && !unexplained) {
+                unexplained = resolved == Resolved::NothingThere;
+                continue;
+            }
+        }
+        unexplained = false;
+        match exit {
             Ok(VcpuExit::MmioWrite(address, data)) => match machine.device_at(address, data.len()) {
                 Some((device, base)) => device.write(base, address - base, data),
                 _ if machine.ram.contains(address) => return Some(access_fault(index, address)),

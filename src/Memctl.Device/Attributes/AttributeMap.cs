@@ -34,6 +34,10 @@ public sealed class AttributeMap(int capacity)
         return new AttributeExtent(address, next, _boundaries.AttributesBefore(cursor));
     }
 
+    /// <summary>The whole extent that contains this address.</summary>
+    public AttributeExtent ExtentAround(ulong address) =>
+        ExtentAt(address, ulong.MaxValue) with { Start = _boundaries.AddressBefore(_boundaries.Find(address + 1)) };
+
     /// <summary>Whether no page of [start, end) has an attribute.</summary>
     public bool IsAsRegistered(ulong start, ulong end) =>
         ExtentAt(start, end) is var extent && extent.End == end && extent.Attributes == PageAttributes.AsRegistered;

@@ -55,16 +55,20 @@ internal sealed class BoundaryList
     internal Cursor Next(Cursor cursor) => Settle(cursor.Leaf, cursor.Slot + 1);
 
     /// <summary>The attributes just before a place.</summary>
-    internal PageAttributes AttributesBefore(Cursor cursor)
+    internal PageAttributes AttributesBefore(Cursor cursor) => Before(cursor).Attributes;
+
+    /// <summary>The address of the boundary before a place; 0 if it is the first.</summary>
+    internal ulong AddressBefore(Cursor cursor) => Before(cursor).Address;
+
+    /// <summary>The boundary before a place; before the first, that of all memory as registered.</summary>
+    private Boundary Before(Cursor cursor)
     {
         if (cursor.Slot > 0)
         {
-            return At(cursor with { Slot = cursor.Slot - 1 }).Attributes;
+            return At(cursor with { Slot = cursor.Slot - 1 });
         }
 
-        return cursor.Leaf == 0
-            ? PageAttributes.AsRegistered
-            : At(new Cursor(cursor.Leaf - 1, _counts[_order[cursor.Leaf - 1]] - 1)).Attributes;
+        return cursor.Leaf == 0 ? default : At(new Cursor(cursor.Leaf - 1, _counts[_order[cursor.Leaf - 1]] - 1));
     }
 
     /// <summary>The first boundary at or past this address.</summary>

@@ -147,14 +147,16 @@ public sealed class GuestAttributes(GuestMemory memory, HostMappings mappings, i
         }
     }
 
-    /// <summary>Switches whether inaccessible pages are kept readable, and makes the kernel's mappings so.</summary>
-    /// <returns>0, or the errno of the first call that failed.</returns>
-    public int KeepReadable(bool enabled)
+    /// <summary>Sets the access that the VMM keeps to every page, and makes the kernel's mappings so.</summary>
+    /// <returns>0, or the errno of the first call that failed; the rest was tried all the same.</returns>
+    public int Keep(MemoryProtection access)
     {
+        MemoryProtection before;
         lock (_data)
         {
-            mappings.KeepReadable = enabled;
-            if (_map.InaccessibleBytes == 0 && (_callStart == _callEnd || _call.Kind != AttributeKind.Protection))
+            before = mappings.Kept;
+            mappings.Kept = access;
+            if (NextProtected(0).Start == ulong.MaxValue && (_callStart == _callEnd || _call.Kind != AttributeKind.Protection))
             {
                 return 0;
             }
@@ -166,12 +168,50 @@ public sealed class GuestAttributes(GuestMemory memory, HostMappings mappings, i
             int first = 0;
             for (ulong next = 0; next < ulong.MaxValue;)
             {
-                (ulong start, ulong end) = NextInaccessible(next);
-                int errno = start < end
-                    ? mappings.SetAll(map, start, end, AttributeKind.Protection, default(PageAttributes).WithProtection(MemoryProtection.None))
+                AttributeExtent stretch = NextProtected(next);
+                bool differs = ((before | access) & ~stretch.Attributes.Protection) != 0;
+                int errno = stretch.Start < stretch.End && differs
+                    ? mappings.SetAll(map, stretch.Start, stretch.End, AttributeKind.Protection, stretch.Attributes)
                     : 0;
                 first = first != 0 ? first : errno;
-                next = end;
+                next = stretch.End;
+            }
+
+            return first;
+        }
+    }
+
+    /// <summary>Reverts the protection of the extent that contains an address, or of all of guest RAM.</summary>
+    /// <param name="guestAddress">The address; null for all.</param>
+    /// <param name="opened">How many bytes are accessible now that were not.</param>
+    /// <returns>0, or the errno of the first call that failed; the rest was tried all the same.</returns>
+    public int Open(ulong? guestAddress, out ulong opened)
+    {
+        lock (_calls)
+        {
+            RegionMap map = memory.Map;
+            opened = 0;
+            int first = 0;
+            ulong end = ulong.MaxValue;
+            ulong next = 0;
+            if (guestAddress is { } address)
+            {
+                AttributeExtent extent = _map.ExtentAround(address);
+                (next, end) = (extent.Start, extent.End);
+            }
+
+            while (next < end)
+            {
+                AttributeExtent stretch = NextProtected(next);
+                ulong to = Math.Min(stretch.End, end);
+                if (stretch.Start < to)
+                {
+                    int errno = Revert(map, AttributeKind.Protection, stretch.Start, to, forget: false);
+                    opened += errno == 0 ? to - stretch.Start : 0;
+                    first = first != 0 ? first : errno;
+                }
+
+                next = to;
             }
 
             return first;
@@ -339,18 +379,25 @@ public sealed class GuestAttributes(GuestMemory memory, HostMappings mappings, i
         return first;
     }
 
-    /// <summary>The next stretch from an address on whose pages are inaccessible, neighbours joined; empty, at the end of all memory, if there is none.</summary>
-    private (ulong Start, ulong End) NextInaccessible(ulong address)
+    /// <summary>
+    /// The next stretch from an address on with one protection of the guest's, neighbours joined; empty, at the end of all memory, if
+    /// there is none. Its other attributes are those of its first page.
+    /// </summary>
+    private AttributeExtent NextProtected(ulong address)
     {
-        ulong start = ulong.MaxValue;
+        AttributeExtent stretch = new(ulong.MaxValue, ulong.MaxValue, default);
         while (address < ulong.MaxValue)
         {
             AttributeExtent extent = _map.ExtentAt(address, ulong.MaxValue);
-            if (extent.Attributes.Protection == MemoryProtection.None)
+            if (stretch.Start == ulong.MaxValue)
             {
-                start = Math.Min(start, extent.Start);
+                stretch = extent.Attributes.Has(AttributeKind.Protection) ? extent : stretch;
             }
-            else if (start < extent.Start)
+            else if (extent.Attributes.Protection == stretch.Attributes.Protection)
+            {
+                stretch = stretch with { End = extent.End };
+            }
+            else
             {
                 break;
             }
@@ -358,7 +405,7 @@ public sealed class GuestAttributes(GuestMemory memory, HostMappings mappings, i
             address = extent.End;
         }
 
-        return (start, address);
+        return stretch;
     }
 
     private int ApplyExtent(RegionMap map, AttributeExtent extent)

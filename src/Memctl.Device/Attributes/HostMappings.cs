@@ -18,8 +18,8 @@ public sealed class HostMappings(IHostCalls calls, Dialect dialect, nuint pageSi
 
     private readonly byte[] _namePrefix = Encoding.ASCII.GetBytes(dialect.Name + "-");
 
-    /// <summary>Whether inaccessible pages are kept readable for the VMM; see <c>keep_readable</c> of the C ABI.</summary>
-    public bool KeepReadable { get; set; }
+    /// <summary>Access that the VMM keeps to every page, whatever the guest has set; see <c>keep_readable</c> of the C ABI.</summary>
+    public MemoryProtection Kept { get; set; }
 
     /// <summary>
     /// Writes to one page of each region before its mapping is split for the first time. Private memory gets its anon_vma so, which
@@ -75,8 +75,7 @@ public sealed class HostMappings(IHostCalls calls, Dialect dialect, nuint pageSi
         return kind == AttributeKind.Name && first == Errno.EINVAL ? 0 : first;
     }
 
-    private MemoryProtection Effective(MemoryProtection protection) =>
-        KeepReadable && protection == MemoryProtection.None ? MemoryProtection.Read : protection;
+    private MemoryProtection Effective(MemoryProtection protection) => protection | Kept;
 
     private int SetName(nuint address, nuint length, ulong name)
     {

@@ -79,6 +79,9 @@ public sealed class Function
     /// <summary>Held to the budget of bytes a second (<c>max_pageout</c>).</summary>
     public bool IsPaced { get; init; }
 
+    /// <summary>Lets the kernel compare pages with those of others: needs the operator's word (<see cref="Options.DeviceOptions.MayMerge"/>).</summary>
+    public bool Merges { get; init; }
+
     /// <summary>The place in <see cref="FunctionTable.All"/>, from 0.</summary>
     public int Index { get; internal set; }
 

@@ -19,7 +19,10 @@ public static class FunctionTable
         new("REMOVE", "discard", 2, 2, Discard, MemoryAdvice.Remove),
         new("FREE", "discard", 3, 3, Discard, MemoryAdvice.Free),
         new("PAGEOUT", null, 4, 4, Hint, MemoryAdvice.PageOut) { IsPaced = true },
-        new("MERGEABLE", "merge", NoCode, 13, AttributeKind.Merging, static (page, _) => page with { Merging = Merging.Mergeable }),
+        new("MERGEABLE", "merge", NoCode, 13, AttributeKind.Merging, static (page, _) => page with { Merging = Merging.Mergeable })
+        {
+            Merges = true,
+        },
         new("UNMERGEABLE", "merge", 5, 14, AttributeKind.Merging, static (page, _) => page with { Merging = Merging.Unmergeable }),
         new("DONTDUMP", "dump", 6, 5, AttributeKind.Dump, static (page, _) => page with { DontDump = true }),
         new("MLOCK", "lock", 7, 7, AttributeKind.Lock, static (page, _) => page with { Locked = true }),

@@ -87,3 +87,16 @@ internal readonly record struct SuppressedRecord(long Count) : IGuestRecord
         Span<byte> utf8Destination, out int bytesWritten, ReadOnlySpan<char> format, IFormatProvider? provider) =>
         Utf8.TryWrite(utf8Destination, provider, $"{Count} log records that the guest caused were suppressed", out bytesWritten);
 }
+
+/// <summary>Guest RAM that the guest had protected was made accessible, because a vCPU ran into it.</summary>
+internal readonly record struct OpenedRecord(ulong? Address, ulong Bytes) : IGuestRecord
+{
+    public static EventId Event => new(205, "Opened");
+
+    public bool TryFormat(
+        Span<byte> utf8Destination, out int bytesWritten, ReadOnlySpan<char> format, IFormatProvider? provider) => Address is { } address
+        ? Utf8.TryWrite(utf8Destination, provider,
+            $"a vCPU ran into guest RAM at {address:x} that the guest had protected: {Bytes} bytes made accessible", out bytesWritten)
+        : Utf8.TryWrite(utf8Destination, provider,
+            $"a vCPU ran into guest RAM that the guest had protected: all {Bytes} bytes of it made accessible", out bytesWritten);
+}

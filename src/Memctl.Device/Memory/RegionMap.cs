@@ -150,6 +150,20 @@ public sealed class RegionMap
         return _regions.AsSpan(first..IndexAfter(address + length - 1));
     }
 
+    /// <summary>Whether the VMM advised every region that a range touches MADV_MERGEABLE.</summary>
+    public bool IsMergeable(ulong address, ulong length)
+    {
+        foreach (MemoryRegion region in _regions)
+        {
+            if (region.GuestAddress < address + length && address < region.End && (region.Traits & RegionTraits.Mergeable) == 0)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
     /// <summary>The index of the first region that starts past this address.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private int IndexAfter(ulong guestAddress)

@@ -2,6 +2,16 @@ using Memctl.Device.Functions;
 
 namespace Memctl.Device.Options;
 
+/// <summary>What an operator wants when a vCPU runs into a page that the guest protected.</summary>
+public enum FaultPolicy
+{
+    /// <summary>The virtual machine stops: a guard did its work.</summary>
+    Stop,
+
+    /// <summary>The page is made accessible and the vCPU goes on: a kernel that dumps another's memory meets its guards.</summary>
+    Open,
+}
+
 /// <summary>What an operator may set for a device, each with its default. docs/options.md is the page for operators.</summary>
 public sealed record DeviceOptions
 {
@@ -34,4 +44,10 @@ public sealed record DeviceOptions
 
     /// <summary>The functions that the policy lets a guest use. INFO is always among them: a driver can't start without it.</summary>
     public FunctionSet Allowed { get; init; } = FunctionSet.All;
+
+    /// <summary>Whether MERGEABLE is allowed also in memory that the VMM did not make mergeable: <c>allow</c> names it.</summary>
+    public bool MayMerge { get; init; }
+
+    /// <summary>What becomes of a page that the guest protected when a vCPU runs into it.</summary>
+    public FaultPolicy OnFault { get; init; }
 }

@@ -9,7 +9,7 @@ namespace Memctl.Device.Options;
 /// </summary>
 public static class OptionParser
 {
-    private const string Keys = "dialect, channels, max_locked, max_splits, max_pageout, max_request_time, max_log_lines, allow, deny";
+    private const string Keys = "dialect, channels, max_locked, max_splits, max_pageout, max_request_time, max_log_lines, on_fault, allow, deny";
 
     /// <summary>Reads options; what is not named keeps its default.</summary>
     /// <exception cref="DeviceException">A key or a value is wrong; the message is one sentence for the operator.</exception>
@@ -24,6 +24,7 @@ public static class OptionParser
         var options = new DeviceOptions();
         FunctionSet allowed = FunctionSet.All;
         FunctionSet denied = FunctionSet.None;
+        Function merging = FunctionTable.Find("MERGEABLE")!;
         var seen = new HashSet<string>();
         foreach (string item in Split(text))
         {
@@ -63,8 +64,12 @@ public static class OptionParser
                 case "max_log_lines":
                     options = options with { MaxLogLines = ParseNumber(key, value, 0, 6000) };
                     break;
+                case "on_fault":
+                    options = options with { OnFault = ParseFaultPolicy(value) };
+                    break;
                 case "allow":
                     allowed = ParseFunctions(key, value);
+                    options = options with { MayMerge = allowed.Contains(merging) };
                     break;
                 case "deny":
                     denied = ParseFunctions(key, value);
@@ -112,6 +117,13 @@ public static class OptionParser
         ? dialect
         : throw Wrong(
             $"memctl option 'dialect' is '{value}'; it can be {Dialect.Memctl.Name} or {Dialect.Pvmemcontrol.Name}.");
+
+    private static FaultPolicy ParseFaultPolicy(string value) => value switch
+    {
+        "stop" => FaultPolicy.Stop,
+        "open" => FaultPolicy.Open,
+        _ => throw Wrong($"memctl option 'on_fault' is '{value}'; it can be stop or open."),
+    };
 
     private static int ParseNumber(string key, string value, int min, int max) =>
         int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number >= min && number <= max

@@ -88,12 +88,17 @@ internal sealed class AttributePath(
         Channel channel, ChannelSet connected, Function function, in Request request, GuestRange range, int done)
     {
         (ulong addr, ulong length) = range;
-        DeviceError error = request.IsList ? rules.CheckRange(memory.Map, addr, length) : DeviceError.NONE;
+        RegionMap map = memory.Map;
+        DeviceError error = request.IsList ? rules.CheckRange(map, addr, length) : DeviceError.NONE;
         int errno = 0;
         if (error == DeviceError.NONE && length != 0)
         {
             var change = AttributeChange.By(function, request.Arg);
-            if (change.Protects && connected.HasBufferIn(addr, addr + length))
+            if (!rules.Allows(function, map, addr, length))
+            {
+                error = DeviceError.DENIED;
+            }
+            else if (change.Protects && connected.HasBufferIn(addr, addr + length))
             {
                 error = DeviceError.HOLDS_BUFFER;
             }

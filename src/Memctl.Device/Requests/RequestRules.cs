@@ -32,6 +32,10 @@ internal sealed class RequestRules(DeviceOptions options, ulong pageSize, GuestM
     /// <summary>Whether the operator lets a guest use a function.</summary>
     internal bool Allows(Function function) => _allowed.Contains(function);
 
+    /// <summary>Whether the operator lets a guest use a function on a range, which guest RAM covers.</summary>
+    internal bool Allows(Function function, RegionMap map, ulong addr, ulong length) =>
+        !function.Merges || options.MayMerge || map.IsMergeable(addr, length);
+
     /// <summary>Whether a range is made of whole pages.</summary>
     internal bool IsAligned(ulong addr, ulong length) => ((addr | length) & _pageMask) == 0;
 

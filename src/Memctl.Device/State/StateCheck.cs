@@ -51,8 +51,8 @@ internal sealed class StateCheck(DeviceOptions options, ulong pageSize, RegionMa
 
     private void CheckAttributes(IReadOnlyList<AttributeExtent> extents)
     {
-        bool mayMerge = FunctionSet.Where(function => options.Dialect.Functions.Contains(function) &&
-            function.Effect == FunctionEffect.Attribute && function.ApplyTo(default, 0).Merging == Merging.Mergeable) != FunctionSet.None;
+        bool canMerge = FunctionSet.Where(
+            function => function.Merges && options.Dialect.Functions.Contains(function)) != FunctionSet.None;
         var last = default(AttributeExtent);
         ulong locked = 0;
         long splits = 0;
@@ -62,8 +62,11 @@ internal sealed class StateCheck(DeviceOptions options, ulong pageSize, RegionMa
                 "The saved state is damaged: its extents are not in order, or not whole pages.");
             Require(map.Covers(extent.Start, extent.End - extent.Start),
                 $"The saved state has attributes on [{extent.Start:x}, {extent.End:x}), which is not guest RAM here.");
-            Require(mayMerge || extent.Attributes.Merging != Merging.Mergeable,
+            bool merges = extent.Attributes.Merging == Merging.Mergeable;
+            Require(canMerge || !merges,
                 $"The saved state is damaged: dialect '{options.Dialect.Name}' can't make pages mergeable.");
+            Require(!merges || options.MayMerge || map.IsMergeable(extent.Start, extent.End - extent.Start),
+                $"The saved state has [{extent.Start:x}, {extent.End:x}) mergeable; here neither memory nor 'allow' says so.");
             splits += SplitsBetween(last, extent);
             locked += extent.Attributes.Locked ? extent.End - extent.Start : 0;
             last = extent;

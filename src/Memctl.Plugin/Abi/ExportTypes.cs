@@ -25,6 +25,8 @@ internal static unsafe class ExportTypes
         set_dirty_logging = &SwitchExports.SetDirtyLogging,
         inhibit_discard = &SwitchExports.InhibitDiscard,
         keep_readable = &SwitchExports.KeepReadable,
+        keep_accessible = &SwitchExports.KeepAccessible,
+        resolve_fault = &MemoryExports.ResolveFault,
         device_save = &DeviceExports.Save,
         device_restore = &DeviceExports.Restore,
         device_statistics = &MonitoringExports.Statistics,

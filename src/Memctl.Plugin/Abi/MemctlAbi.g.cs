@@ -30,6 +30,8 @@ namespace Memctl.Plugin.Abi
         internal const uint MEMCTL_HOST_CALL_FAILED = 10;
         internal const uint MEMCTL_BUFFER_TOO_SMALL = 11;
         internal const uint MEMCTL_INTERNAL_ERROR = 12;
+        internal const uint MEMCTL_DENIED = 13;
+        internal const ulong MEMCTL_ADDRESS_UNKNOWN = 18446744073709551615;
         internal const uint MEMCTL_LOG_OFF = 0;
         internal const uint MEMCTL_LOG_ERROR = 1;
         internal const uint MEMCTL_LOG_WARN = 2;
@@ -128,6 +130,8 @@ namespace Memctl.Plugin.Abi
         public delegate* unmanaged[Cdecl]<memctl_device*, uint, uint> set_dirty_logging;
         public delegate* unmanaged[Cdecl]<memctl_device*, uint, uint> inhibit_discard;
         public delegate* unmanaged[Cdecl]<memctl_device*, uint, uint> keep_readable;
+        public delegate* unmanaged[Cdecl]<memctl_device*, uint, uint> keep_accessible;
+        public delegate* unmanaged[Cdecl]<memctl_device*, ulong, uint> resolve_fault;
         public delegate* unmanaged[Cdecl]<memctl_device*, byte*, nuint, nuint*, uint> device_save;
         public delegate* unmanaged[Cdecl]<memctl_device*, byte*, nuint, uint> device_restore;
         public delegate* unmanaged[Cdecl]<memctl_device*, memctl_counter*, nuint, nuint*, uint> device_statistics;

@@ -213,7 +213,6 @@ internal sealed class ActionDriver
         _device.Reset();
         _model.Disconnect();
         _model.Payload = 0;
-        _model.Forget(0, ulong.MaxValue);
     }
 
     /// <summary>Migrates to a new device on this host: the kernel's pages are made as mapped, as on the other host.</summary>

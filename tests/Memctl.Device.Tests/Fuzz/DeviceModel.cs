@@ -76,6 +76,7 @@ internal sealed class DeviceModel(int maxChannels, int maxSplits, ulong maxLocke
                 break;
             case Wire.READY when State == "Registering":
                 State = "Ready";
+                _pages = [];
                 break;
             default:
                 Disconnect();
@@ -87,6 +88,7 @@ internal sealed class DeviceModel(int maxChannels, int maxSplits, ulong maxLocke
     {
         Buffers.Clear();
         State = "Disconnected";
+        _pages = [];
     }
 
     internal void Forget(ulong start, ulong end) =>

@@ -22,9 +22,13 @@ internal sealed class TestGuest
 
     private readonly string _dialect;
 
-    internal TestGuest(string options = "", bool withMemory = true)
+    /// <param name="options">Of the device.</param>
+    /// <param name="withMemory">Whether it has the RAM above.</param>
+    /// <param name="mayMerge">Whether MERGEABLE is allowed, whatever the options say of it: most tests are about something else.</param>
+    internal TestGuest(string options = "", bool withMemory = true, bool mayMerge = true)
     {
         DeviceOptions parsed = OptionParser.Parse(options);
+        parsed = parsed with { MayMerge = parsed.MayMerge || mayMerge };
         _dialect = parsed.Dialect.Name;
         Device = new MemctlDevice(parsed, Wire.Page, Calls, Memory, DirtyLog, Log, Clock);
         if (withMemory)

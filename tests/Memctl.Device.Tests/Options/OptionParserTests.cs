@@ -40,7 +40,7 @@ public sealed class OptionParserTests
         { "deny=lock]", ["deny=lock]", "bracket"] },
         { "deny=[[lock]]", ["[[lock]]", "bracket"] },
         { "deny=[lock]x", ["deny", "[lock]x"] },
-        { "colour=red", ["colour", "dialect, channels, max_locked, max_splits, max_pageout, max_request_time, max_log_lines, allow, deny"] },
+        { "colour=red", ["colour", "dialect, channels, max_locked, max_splits, max_pageout, max_request_time, max_log_lines, on_fault, allow, deny"] },
         { "Channels=4", ["Channels", "unknown"] },
         { "channels", ["'channels'", "key=value"] },
         { "=4", ["'=4'", "key=value"] },

@@ -237,6 +237,18 @@ memctl_status keep_readable(memctl_device *device, uint32_t enabled)
 	return MEMCTL_OK;
 }
 
+memctl_status keep_accessible(memctl_device *device, uint32_t enabled)
+{
+	return keep_readable(device, enabled);
+}
+
+memctl_status resolve_fault(memctl_device *device, uint64_t guest_address)
+{
+	(void)device;
+	(void)guest_address;
+	return MEMCTL_NOT_FOUND;
+}
+
 memctl_status device_save(memctl_device *device, uint8_t *buffer, size_t capacity,
 			  size_t *length)
 {

@@ -76,5 +76,7 @@ void test_callbacks(void);
 void test_blocked_callbacks(void);
 void test_hostile_guest(void);
 void test_many_devices(void);
+void test_kicks(void);
+void test_kept(void);
 
 #endif

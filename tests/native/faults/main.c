@@ -19,5 +19,7 @@ int main(void)
 	test_callbacks();
 	test_hostile_guest();
 	test_many_devices();
+	test_kicks();
+	test_kept();
 	return tap_finish() ? 0 : 1;
 }

@@ -242,6 +242,11 @@ static void set_switch(uint8_t which)
 		      wrong || !value ? wrong : ALLOW(MEMCTL_INVALID_ARGUMENT), ALLOW(MEMCTL_OK));
 	else if (which == 1)
 		judge("inhibit_discard", plugin.inhibit_discard(device, value), wrong, ALLOW(MEMCTL_OK));
+	else if (choice & 2)
+		judge("keep_accessible", plugin.keep_accessible(device, value), wrong, ALLOW(MEMCTL_OK));
+	else if (choice & 4)
+		judge("resolve_fault", plugin.resolve_fault(device, value), wrong & ~ALLOW(MEMCTL_INVALID_ARGUMENT),
+		      ALLOW(MEMCTL_DENIED) | ALLOW(MEMCTL_NOT_FOUND) | ALLOW(MEMCTL_OK));
 	else
 		judge("keep_readable", plugin.keep_readable(device, value), wrong, ALLOW(MEMCTL_OK));
 }

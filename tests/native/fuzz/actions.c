@@ -37,15 +37,19 @@ void fuzz_new_device(void)
 	const struct model_options *options = &fuzz.model.options;
 	char text[512];
 	/* The device stops no list before its end. */
-	int end = snprintf(text, sizeof(text), "max_request_time=60000000,dialect=%s,channels=%u,max_splits=%u,max_locked=%uK,allow=[",
+	int end = snprintf(text, sizeof(text),
+			   "on_fault=open,max_request_time=60000000,dialect=%s,channels=%u,max_splits=%u,max_locked=%uK",
 			   options->pvmemcontrol ? "pvmemcontrol" : "memctl", options->channels, options->max_splits,
 			   options->max_locked_pages * 4);
 
-	for (unsigned int function = 0; function < FUNCTION_COUNT; function++) {
-		if (options->allowed & (1u << function))
-			end += snprintf(text + end, sizeof(text) - (size_t)end, "%s,", function_name(function));
+	if (options->allowed != (1u << FUNCTION_COUNT) - 1) {
+		end += snprintf(text + end, sizeof(text) - (size_t)end, ",allow=[");
+		for (unsigned int function = 0; function < FUNCTION_COUNT; function++) {
+			if (options->allowed & (1u << function))
+				end += snprintf(text + end, sizeof(text) - (size_t)end, "%s,", function_name(function));
+		}
+		snprintf(text + end, sizeof(text) - (size_t)end, "]");
 	}
-	snprintf(text + end, sizeof(text) - (size_t)end, "]");
 	fuzz.device = plugin_create(&host, text);
 }
 

@@ -69,6 +69,16 @@ void fuzz_reset(void)
 	fuzz_expect(plugin.device_reset(fuzz.device), MEMCTL_OK, "device_reset");
 }
 
+static void resolve_fault(uint8_t which)
+{
+	uint64_t address = slot_base(which >> 5) + PAGE;
+	bool all = which & 4;
+
+	trace("resolve_fault at %#llx, all %d", (unsigned long long)address, all);
+	fuzz_expect(plugin.resolve_fault(fuzz.device, all ? MEMCTL_ADDRESS_UNKNOWN : address),
+		    model_open(&fuzz.model, all, address) ? MEMCTL_OK : MEMCTL_NOT_FOUND, "resolve_fault");
+}
+
 void fuzz_switch(uint8_t which)
 {
 	bool enabled = which & 4;
@@ -84,10 +94,21 @@ void fuzz_switch(uint8_t which)
 		fuzz_expect(plugin.inhibit_discard(fuzz.device, enabled), MEMCTL_OK, "inhibit_discard");
 		break;
 	case 2:
-		model_keep_readable(&fuzz.model, enabled);
+		fuzz.model.kept_readable = enabled;
+		model_keep(&fuzz.model);
 		fuzz_expect(plugin.keep_readable(fuzz.device, enabled), MEMCTL_OK, "keep_readable");
 		break;
 	default:
+		if (which & 8) {
+			fuzz.model.kept_accessible = enabled;
+			model_keep(&fuzz.model);
+			fuzz_expect(plugin.keep_accessible(fuzz.device, enabled), MEMCTL_OK, "keep_accessible");
+			break;
+		}
+		if (which & 16) {
+			resolve_fault(which);
+			break;
+		}
 		fuzz_expect(plugin.keep_readable(fuzz.device, 2), MEMCTL_INVALID_ARGUMENT, "keep_readable(2)");
 	}
 }
@@ -153,8 +174,8 @@ void fuzz_migrate(void)
 	length = save(state);
 	take_memory_away(&fuzz.model);
 	fuzz_expect(plugin.device_destroy(fuzz.device), MEMCTL_OK, "device_destroy");
-	model_keep_readable(&fuzz.model, false);
 	model_new_device(&fuzz.model);
+	model_keep(&fuzz.model);
 	fuzz_new_device();
 	give_memory_again(&fuzz.model);
 	fuzz_expect(plugin.device_restore(fuzz.device, state, length), MEMCTL_OK, "device_restore");

@@ -59,6 +59,8 @@ void plugin_load(void)
 	LOAD(set_dirty_logging);
 	LOAD(inhibit_discard);
 	LOAD(keep_readable);
+	LOAD(keep_accessible);
+	LOAD(resolve_fault);
 	LOAD(device_save);
 	LOAD(device_restore);
 	LOAD(device_statistics);

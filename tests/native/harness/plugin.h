@@ -24,6 +24,8 @@ struct plugin {
 	__typeof__(set_dirty_logging) *set_dirty_logging;
 	__typeof__(inhibit_discard) *inhibit_discard;
 	__typeof__(keep_readable) *keep_readable;
+	__typeof__(keep_accessible) *keep_accessible;
+	__typeof__(resolve_fault) *resolve_fault;
 	__typeof__(device_save) *device_save;
 	__typeof__(device_restore) *device_restore;
 	__typeof__(device_statistics) *device_statistics;

@@ -70,7 +70,8 @@ struct model {
 	uint64_t buffers[MAX_MODEL_CHANNELS];
 	bool dirty_on;
 	bool discard_inhibited;
-	bool held_readable;
+	bool kept_readable;
+	bool kept_accessible;
 	uint64_t requests[FUNCTION_COUNT];
 	uint64_t errors[FUNCTION_COUNT];
 	uint64_t bytes[FUNCTION_COUNT];
@@ -105,7 +106,12 @@ uint64_t model_locked(const struct model *model);
 int model_advise(struct model *model, uint64_t address, uint64_t length, int advice);
 int model_change(struct model *model, uint64_t address, uint64_t length, enum function function, uint64_t name,
 		 enum device_error *error);
-void model_keep_readable(struct model *model, bool enabled);
+/* After a change of kept_readable or kept_accessible. */
+void model_keep(struct model *model);
+/* Opens the extent of pages that contains an address, or all; whether anything was protected there. */
+bool model_open(struct model *model, bool all, uint64_t address);
+/* Whether the VMM has made all memory of a range mergeable. */
+bool model_is_mergeable(const struct model *model, uint64_t address, uint64_t length);
 /* Null, or what differs between guest RAM and its twin. */
 const char *model_compare(struct model *model);
 

@@ -64,7 +64,8 @@ void model_new_device(struct model *model)
 	model->refused_commands = 0;
 	model->dirty_on = false;
 	model->discard_inhibited = false;
-	model->held_readable = false;
+	model->kept_readable = false;
+	model->kept_accessible = false;
 }
 
 void model_start(struct model *model, const struct model_options *options)
@@ -81,15 +82,25 @@ void model_start(struct model *model, const struct model_options *options)
 	model_new_device(model);
 }
 
-void model_reset(struct model *model)
+static void revert_all(struct model *model)
 {
-	model->transport = DISCONNECTED;
-	model->payload = 0;
-	model->channel_count = 0;
 	for (unsigned int slot = 0; slot < SLOTS; slot++) {
 		if (model->slots[slot].registered)
 			model_revert(model, slot);
 	}
+}
+
+static void disconnect(struct model *model)
+{
+	model->transport = DISCONNECTED;
+	model->channel_count = 0;
+	revert_all(model);
+}
+
+void model_reset(struct model *model)
+{
+	model->payload = 0;
+	disconnect(model);
 }
 
 void model_read(const struct model *model, uint64_t offset, uint8_t *data, size_t length)
@@ -138,9 +149,13 @@ static struct answer info(const struct model *model)
 
 static struct answer change(struct model *model, const struct request *request, enum function function)
 {
+	/* Where the policy names functions at all, it names this one. */
+	bool named = model->options.allowed != (1u << FUNCTION_COUNT) - 1;
 	enum device_error error;
 	int failed;
 
+	if (function == MERGEABLE && !named && !model_is_mergeable(model, request->addr, request->length))
+		return refuse(model, request->func_code, EPERM, ERROR_DENIED);
 	if ((function == MPROTECT_NONE || function == MPROTECT_R) && holds_buffer(model, request->addr, request->length))
 		return refuse(model, request->func_code, EBUSY, ERROR_HOLDS_BUFFER);
 	failed = model_change(model, request->addr, request->length, function, function == SET_VMA_ANON_NAME ? request->arg : 0,
@@ -254,8 +269,7 @@ static uint32_t ignore(struct model *model)
 
 static void refuse_command(struct model *model)
 {
-	model->transport = DISCONNECTED;
-	model->channel_count = 0;
+	disconnect(model);
 	model->refused_commands++;
 }
 
@@ -300,14 +314,15 @@ static uint32_t command(struct model *model, uint32_t value)
 		register_channel(model);
 		return MEMCTL_OK;
 	case COMMAND_READY:
-		if (model->transport == REGISTERING)
+		if (model->transport == REGISTERING) {
 			model->transport = READY;
-		else
+			revert_all(model);
+		} else {
 			refuse_command(model);
+		}
 		return MEMCTL_OK;
 	case COMMAND_DISCONNECT:
-		model->transport = DISCONNECTED;
-		model->channel_count = 0;
+		disconnect(model);
 		return MEMCTL_OK;
 	case COMMAND_ACK:
 	case COMMAND_ERROR:

@@ -226,8 +226,10 @@ static int call(const struct model *model, struct slot *slot, uint64_t offset, u
 		return errno_of(prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, at, length, state->name ? name : NULL));
 	default:
 		access = (state->denied & NO_READ ? 0 : PROT_READ) | (state->denied & NO_WRITE ? 0 : PROT_WRITE);
-		if (!access && model->held_readable)
-			access = PROT_READ;
+		if (model->kept_accessible)
+			access = PROT_READ | PROT_WRITE;
+		else if (model->kept_readable)
+			access |= PROT_READ;
 		return errno_of(mprotect(at, length, access));
 	}
 }
@@ -340,17 +342,72 @@ void model_revert(struct model *model, unsigned int slot)
 	memset(reverted->pages, 0, sizeof(reverted->pages));
 }
 
-void model_keep_readable(struct model *model, bool enabled)
+void model_keep(struct model *model)
 {
-	model->held_readable = enabled;
 	for (unsigned int slot = 0; slot < SLOTS; slot++) {
 		for (unsigned int page = 0; page < SLOT_PAGES; page++) {
 			struct slot *kept = &model->slots[slot];
 
-			if (kept->registered && kept->pages[page].denied == NO_ACCESS)
+			if (kept->registered && kept->pages[page].denied)
 				call(model, kept, page * PAGE, PAGE, MPROTECT_NONE, &kept->pages[page]);
 		}
 	}
+}
+
+static void open_page(struct model *model, struct slot *slot, uint64_t offset)
+{
+	slot->pages[offset / PAGE].denied = OPEN;
+	call(model, slot, offset, PAGE, MPROTECT_RW, &slot->pages[offset / PAGE]);
+}
+
+/* From the page at an address in steps of `step`, as far as pages are as the first was. */
+static void open_like(struct model *model, const struct page_state *first, uint64_t address, uint64_t step)
+{
+	uint64_t offset;
+	struct slot *slot;
+
+	while ((slot = find(model, address, &offset)) && same(&slot->pages[offset / PAGE], first)) {
+		open_page(model, slot, offset & ~(PAGE - 1));
+		address += step;
+	}
+}
+
+bool model_open(struct model *model, bool all, uint64_t address)
+{
+	struct page_state first;
+	uint64_t offset;
+	struct slot *slot = all ? NULL : find(model, address, &offset);
+	bool opened = false;
+
+	if (!all) {
+		if (!slot || !slot->pages[offset / PAGE].denied)
+			return false;
+		first = slot->pages[offset / PAGE];
+		open_like(model, &first, address, PAGE);
+		open_like(model, &first, address - PAGE, -PAGE);
+		return true;
+	}
+	for (unsigned int index = 0; index < SLOTS; index++) {
+		for (unsigned int page = 0; page < SLOT_PAGES; page++) {
+			slot = &model->slots[index];
+			if (slot->registered && slot->pages[page].denied) {
+				open_page(model, slot, page * PAGE);
+				opened = true;
+			}
+		}
+	}
+	return opened;
+}
+
+bool model_is_mergeable(const struct model *model, uint64_t address, uint64_t length)
+{
+	uint64_t offset;
+
+	for (uint64_t next = address; next < address + length; next += PAGE) {
+		if (!(find(model, next, &offset)->flags & MEMCTL_REGION_MERGEABLE))
+			return false;
+	}
+	return true;
 }
 
 static const char *compare_page(struct slot *slot, unsigned int page)

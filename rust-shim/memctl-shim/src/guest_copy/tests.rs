@@ -256,3 +256,38 @@ fn a_handler_installed_later_keeps_the_tolerance_if_it_hands_on() {
         i32::from(outcome != libc::EFAULT || SEEN.load(Ordering::Relaxed) != 1)
     });
 }
+
+/// Delivers `signal` with this code to this thread, while it is in the copy routine: the handler is called as the kernel would,
+/// with the routine's first instruction as the interrupted one. Returns where the thread would go on.
+fn deliver_in_the_routine(signal: i32, code: i32) -> usize {
+    let routine = memctl_guest_copy as *const () as usize;
+    // SAFETY: all zeros are valid for both; the handler reads the code and changes the instruction's address only.
+    unsafe {
+        let mut info: libc::siginfo_t = MaybeUninit::zeroed().assume_init();
+        let mut context: libc::ucontext_t = MaybeUninit::zeroed().assume_init();
+        info.si_signo = signal;
+        info.si_code = code;
+        context.uc_mcontext.gregs[libc::REG_RIP as usize] = routine as i64;
+        on_fault(signal, &mut info, (&raw mut context).cast());
+        context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize - routine
+    }
+}
+
+unsafe extern "C" fn noted(signal: i32) {
+    SEEN.store(signal, Ordering::Relaxed);
+}
+
+#[test]
+fn word_of_broken_memory_reaches_the_handler_that_was_there() {
+    assert_exits_with(0, || {
+        set_handler(libc::SIGBUS, noted as *const () as usize, 0);
+        install().unwrap();
+        // What the routine itself ran into is its own, and ends it.
+        let own = deliver_in_the_routine(libc::SIGBUS, libc::BUS_MCEERR_AR);
+        if own == 0 || SEEN.load(Ordering::Relaxed) != 0 {
+            return 1;
+        }
+        let asynchronous = deliver_in_the_routine(libc::SIGBUS, libc::BUS_MCEERR_AO);
+        i32::from(asynchronous != 0 || SEEN.load(Ordering::Relaxed) != libc::SIGBUS)
+    });
+}

@@ -18,6 +18,17 @@ use crate::Build;
 /// Longer than anything here takes on a machine whose KVM interprets the guest.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// The device, unless the arguments describe one.
+fn memctl(build: &Build, arguments: &[&str]) -> Vec<String> {
+    match arguments.contains(&"--memctl") {
+        true => Vec::new(),
+        false => vec![
+            "--memctl".to_owned(),
+            format!("plugin={},channels=16", build.plugin.display()),
+        ],
+    }
+}
+
 /// A running VMM; killed when dropped.
 pub struct Vmm {
     child: Child,
@@ -38,8 +49,7 @@ impl Vmm {
         let socket = scratch.join(name);
         let mut child = Command::new(env!("CARGO_BIN_EXE_memctl-vmm"))
             .args(["--serial", "tty", "--console", "off"])
-            .arg("--memctl")
-            .arg(format!("plugin={},channels=16", build.plugin.display()))
+            .args(memctl(build, arguments))
             .arg("--api-socket")
             .arg(format!("path={}", socket.display()))
             .args(arguments)

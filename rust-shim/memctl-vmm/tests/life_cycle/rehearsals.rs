@@ -38,6 +38,10 @@ pub const ALL: &[(&str, Rehearsal)] = &[
         "an access fault of the guest ends the VMM with a sentence",
         access_fault,
     ),
+    (
+        "an access fault of the guest opens the page where on_fault says so",
+        access_fault_opened,
+    ),
     ("a guest that powers off gives the terminal back", terminal_back),
 ];
 
@@ -340,6 +344,23 @@ fn access_fault(build: &Build, scratch: &Path) {
         "{text}"
     );
     assert!(text.contains("memory that it made inaccessible"), "{text}");
+}
+
+fn access_fault_opened(build: &Build, scratch: &Path) {
+    let device = format!("plugin={},on_fault=open", build.plugin.display());
+    let vmm = Vmm::boot(
+        build,
+        scratch,
+        "mode=access-fault",
+        &["--memory", "size=64M", "--memctl", &device],
+    );
+    vmm.line("inaccessible ");
+    let line = vmm.line("");
+    assert!(
+        line.starts_with("ok") && line.contains("the VMM opened the page, which is as it was"),
+        "{line}"
+    );
+    vmm.ends();
 }
 
 fn terminal_back(build: &Build, scratch: &Path) {
