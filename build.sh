@@ -16,15 +16,15 @@ x86_64) RID=linux-x64 ;;
     ;;
 esac
 
-SUITES=(lint docs device shim counts native rehearsals selftest linux-guest)
+SUITES=(lint docs device model shim counts native rehearsals selftest linux-guest)
 
 usage() {
     cat <<'TEXT'
 usage: ./build.sh COMMAND
   build           make out/: libmemctl.so, memctl_plugin.h, memctl-vmm, selftest.elf
   demo            build, boot a guest and show what each function does
-  test [SUITE...] build and run every test, or those of some suites: lint, docs, device, shim, counts, native, rehearsals,
-                  selftest, linux-guest; the last line is "N passed, N failed, N skipped"
+  test [SUITE...] build and run every test, or those of some suites: lint, docs, device, model, shim, counts, native,
+                  rehearsals, selftest, linux-guest; the last line is "N passed, N failed, N skipped"
   bench [--docs docs]
                   what a request costs, timed and counted, each figure with its bar, into out/ and docs/performance.md
   guest           the Linux guest side: driver, tool and the guest image of the tests
@@ -173,6 +173,10 @@ test_suite() {
         results check shim "the documentation's example compiles" "${words[@]}"
         ;;
     docs) results tap docs tests/docs/run.sh ;;
+    model)
+        need_programs spin spin
+        results tap model tests/grace-period/run.sh
+        ;;
     counts)
         cargo_words run --release -p memctl-bench -- check
         results tap counts "${words[@]}"

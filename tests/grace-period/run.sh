@@ -1,0 +1,67 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# run.sh: has Spin prove the model of the grace period (grace_period.pml), and find what is missing in each of its mutants.
+# Prints TAP.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd -P)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+number=0
+
+# explore DEFINES KIND: sets errors to how many Spin found, and states to how many it explored
+explore() {
+    local defines compile search report
+    read -ra defines <<<"$1"
+    case $2 in
+    safety)
+        compile=(-DSAFETY -DNOCLAIM)
+        search=()
+        ;;
+    liveness)
+        compile=(-DNFAIR=3)
+        search=(-a -f)
+        ;;
+    esac
+    rm -rf "$work/pan"
+    mkdir "$work/pan"
+    report=$(cd "$work/pan" && spin -a "${defines[@]}" "$here/grace_period.pml" >spin.log &&
+        gcc -O2 -w -DMEMLIM=1500 -DCOLLAPSE "${compile[@]}" -o pan pan.c && ./pan -m1000000 "${search[@]}")
+    errors=$(sed -n 's/.*errors: \([0-9]*\)$/\1/p' <<<"$report")
+    states=$(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' <<<"$report")
+    # A search that was cut off has shown nothing.
+    if [ -z "$errors" ] || { [ "$errors" = 0 ] && grep -q 'max search depth too small\|out of memory\|Search not completed' <<<"$report"; }; then
+        sed 's/^/# /' <<<"$report"
+        errors=unknown
+    fi
+}
+
+result() { # STATUS DESCRIPTION
+    number=$((number + 1))
+    [ "$1" = 0 ] && echo "ok $number - $2" || echo "not ok $number - $2"
+}
+
+holds() { # KIND DESCRIPTION
+    explore "" "$1"
+    [ "$errors" = 0 ] && result 0 "$2 ($states states)" || result 1 "$2 (errors: $errors)"
+}
+
+finds() { # MUTANT KIND DESCRIPTION
+    explore "-D$1" "$2"
+    [ "$errors" != 0 ] && [ "$errors" != unknown ] && result 0 "without $3: found" || result 1 "without $3: found (errors: $errors)"
+}
+
+holds safety "no request survives its channel or its memory"
+holds liveness "no control call starves"
+finds NO_INCREMENT_FENCE safety "the fence of a request's increment"
+finds NO_DECREMENT_RELEASE safety "the order of an answer and its decrement"
+finds NO_EXCHANGE_FENCE safety "the fence of the epoch's exchange"
+finds NO_CHECK_AFTER_LOCK safety "a request's second look at its connection"
+finds NO_CHECK_UNDER_CALLS safety "the look at the connection before a long host call"
+finds ONE_ROUND safety "the second of two rounds"
+finds NO_SYNCHRONIZE safety "the wait before memory goes"
+finds NO_WAIT_FOR_CHANGE safety "the wait for a long host call"
+finds NO_SYNCHRONIZE_IN_FORGET safety "the wait for the answer of a long host call"
+finds NO_EPOCHS liveness "epochs"
+echo "1..$number"
