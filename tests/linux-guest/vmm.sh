@@ -16,7 +16,8 @@ export VMM_FLAGS=${VMM_FLAGS:-}
 # shellcheck disable=SC2034 # command is what the caller asked for
 vmm_command() {
 	local image=initramfs-$1 device=(--memctl "plugin=$PLUGIN") second=() flags
-	[[ ,$2, = *,kexec,* ]] && image=kexec-$1
+	[[ ,$2, = *,kexec,* || ,$2, = *,crash,* ]] && image=kexec-$1
+	[[ ,$2, = *,crash,* ]] && device=(--memctl "plugin=$PLUGIN,on_fault=open")
 	[[ ,$2, = *,broken-device,* ]] && device=(--memctl "plugin=$IMAGES/broken.so")
 	[[ ,$2, = *,moved=* ]] && device=(--memctl "plugin=$IMAGES/broken.so,moves=on")
 	[[ ,$2, = *,exits=* ]] && device=(--memctl "plugin=$PLUGIN,max_request_time=60000000")

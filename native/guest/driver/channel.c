@@ -209,6 +209,25 @@ void memctl_disconnect(struct memctl_device *mdev)
 		dev_err(mdev->dev, "DISCONNECT not confirmed\n");
 }
 
+/**
+ * memctl_answers() - whether the device still knows our channels
+ * @mdev: the device
+ *
+ * Return: true if it answers an INFO on this CPU's channel.
+ */
+bool memctl_answers(struct memctl_device *mdev)
+{
+	struct memctl_wire answer;
+	unsigned long flags;
+	bool answered;
+
+	local_irq_save(flags);
+	answered = memctl_exchange_info(mdev, this_cpu_ptr(mdev->channels), &answer);
+	local_irq_restore(flags);
+
+	return answered;
+}
+
 static void memctl_free_channels(void *data)
 {
 	struct memctl_device *mdev = data;

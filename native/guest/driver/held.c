@@ -474,3 +474,13 @@ void memctl_held_revert_all(void)
 	memctl_revert_file(MEMCTL_NOBODY);
 	mutex_unlock(&memctl_held_lock);
 }
+
+/**
+ * memctl_held_any() - whether any file holds anything
+ *
+ * Return: true if a lock, a protection or a name is in force on a held frame.
+ */
+bool memctl_held_any(void)
+{
+	return !xa_empty(&memctl_held);
+}

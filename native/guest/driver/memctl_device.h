@@ -142,6 +142,7 @@ struct memctl_file {
 int devm_memctl_alloc_channels(struct memctl_device *mdev);
 int memctl_connect(struct memctl_device *mdev);
 void memctl_disconnect(struct memctl_device *mdev);
+bool memctl_answers(struct memctl_device *mdev);
 int memctl_request(struct memctl_buf *buf);
 int memctl_request_list(u64 func_code, const struct memctl_range *ranges,
 			unsigned int count, u64 arg, struct memctl_buf *buf);
@@ -169,6 +170,7 @@ void memctl_held_revert(struct memctl_file *mfile, unsigned int effect,
 struct memctl_file *memctl_file_alloc(void);
 void memctl_file_free(struct memctl_file *mfile);
 void memctl_held_revert_all(void);
+bool memctl_held_any(void);
 void memctl_unpin_ranges(const struct memctl_range *ranges, unsigned int count, bool dirty);
 
 /* chrdev.c */

@@ -87,7 +87,8 @@ static int memctl_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 
 /*
  * A kernel started by kexec must not meet a device that knows our buffers, nor
- * memory that is protected.
+ * memory that is protected. DISCONNECT has the device revert all that is in force;
+ * what files hold is reverted first, as a device may be older than that.
  */
 static void memctl_shutdown(struct pci_dev *pdev)
 {
@@ -95,13 +96,7 @@ static void memctl_shutdown(struct pci_dev *pdev)
 	memctl_disconnect(pci_get_drvdata(pdev));
 }
 
-static int memctl_suspend(struct device *dev)
-{
-	memctl_disconnect(dev_get_drvdata(dev));
-	return 0;
-}
-
-static int memctl_resume(struct device *dev)
+static int memctl_reconnect(struct device *dev)
 {
 	struct memctl_device *mdev = dev_get_drvdata(dev);
 	int ret = memctl_connect(mdev);
@@ -111,7 +106,47 @@ static int memctl_resume(struct device *dev)
 	return ret;
 }
 
-static DEFINE_SIMPLE_DEV_PM_OPS(memctl_pm_ops, memctl_suspend, memctl_resume);
+/*
+ * Suspend leaves the connection as it is, and with it what is in force. A device
+ * that was reset meanwhile has lost both.
+ */
+static int memctl_resume(struct device *dev)
+{
+	struct memctl_device *mdev = dev_get_drvdata(dev);
+
+	if (memctl_answers(mdev))
+		return 0;
+	dev_warn(dev, "device was reset: locks, protections and names are gone\n");
+	memctl_held_revert_all();
+	memctl_disconnect(mdev);
+	return memctl_reconnect(dev);
+}
+
+/*
+ * The hibernation image is read from every page and written to a disk. What a file
+ * holds is locked to keep it off disks, or protected to keep it from being read, so
+ * it refuses. The rest ends with the connection. Also called in the kernel that
+ * loads an image, and after an image was written.
+ */
+static int memctl_freeze(struct device *dev)
+{
+	struct memctl_device *mdev = dev_get_drvdata(dev);
+
+	if (memctl_held_any()) {
+		dev_err(dev, "an open file holds locked or protected memory, which can't go to a disk\n");
+		return -EBUSY;
+	}
+	memctl_disconnect(mdev);
+	return 0;
+}
+
+static const struct dev_pm_ops memctl_pm_ops = {
+	.resume = pm_sleep_ptr(memctl_resume),
+	.freeze = pm_sleep_ptr(memctl_freeze),
+	.thaw = pm_sleep_ptr(memctl_reconnect),
+	.poweroff = pm_sleep_ptr(memctl_freeze),
+	.restore = pm_sleep_ptr(memctl_reconnect),
+};
 
 static const struct pci_device_id memctl_pci_ids[] = {
 	{ PCI_DEVICE(PCI_VENDOR_ID_GOOGLE, PCI_DEVICE_ID_GOOGLE_MEMCTL) },

@@ -20,14 +20,22 @@
 /* At least as many as the old kernel had: one for each possible CPU. */
 #define CHANNELS 64
 
-int test_kexec(const char *command_line)
+/* Loads what /boot contains for the next kernel. */
+bool load_kernel(const char *command_line, unsigned long flags)
 {
 	int kernel = open("/boot/vmlinuz", O_RDONLY | O_CLOEXEC);
 	int initramfs = open("/boot/initramfs.img", O_RDONLY | O_CLOEXEC);
 	bool loaded = !syscall(SYS_kexec_file_load, kernel, initramfs,
-			       strlen(command_line) + 1, command_line, 0UL);
+			       strlen(command_line) + 1, command_line, flags);
 
-	if (!tap_check(loaded, "the next kernel is loaded (%s)", loaded ? "0" : strerror(errno)))
+	return tap_check(loaded, "the next kernel is loaded (%s)", loaded ? "0" : strerror(errno));
+}
+
+int test_kexec(const char *command_line)
+{
+	meet_host();
+	leave_attributes();
+	if (!load_kernel(command_line, 0))
 		return 1;
 	/* Nobody is left to print it afterwards. */
 	tap_finish();
@@ -102,6 +110,9 @@ int test_disconnected(const char *folder)
 	tap_check(last == MEMCTL_ERROR, "the device's last answer was that to DISCONNECT (%#x)", last);
 	tap_check(!host_counter("channels"), "it knows no buffer of the old kernel (%lu)",
 		  host_counter("channels"));
+	tap_check(!host_counter("splits") && !host_counter("locked_bytes"),
+		  "nothing that the old kernel set is in force (%lu mappings split off, %lu bytes locked)",
+		  host_counter("splits"), host_counter("locked_bytes"));
 	ring_every_channel(command);
 	enable(folder, "0");
 	return 0;

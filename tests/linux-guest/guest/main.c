@@ -42,6 +42,12 @@ static int run(int argc, char **argv, const char *name)
 		return test_moved(number);
 	if (!strcmp(name, "silence"))
 		return test_silence();
+	if (!strcmp(name, "hibernate"))
+		return test_hibernate();
+	if (!strcmp(name, "crash") && argc > 2)
+		return test_crash(argv[2]);
+	if (!strcmp(name, "vmcore"))
+		return test_vmcore();
 	if (!strcmp(name, "kexec") && argc > 2)
 		return test_kexec(argv[2]);
 	if (!strcmp(name, "disconnected") && argc > 2)

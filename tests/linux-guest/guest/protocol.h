@@ -67,4 +67,17 @@ struct memctl_buf {
 
 #define MEMCTL_IOCTL_VMM _IOWR(0xDA, 0x00, struct memctl_buf)
 
+struct memctl_range {
+	uint64_t addr, length;
+};
+
+struct memctl_process_ranges {
+	uint32_t size;
+	int32_t pidfd;
+	uint64_t func_code, arg, ranges, count, done;
+	uint32_t ret_errno, ret_code;
+};
+
+#define MEMCTL_IOCTL_PROCESS_RANGES _IOWR(0xDA, 0x02, struct memctl_process_ranges)
+
 #endif

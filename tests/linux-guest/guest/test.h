@@ -126,6 +126,16 @@ void attributes_after(unsigned int code, const char *before, char after[8]);
 int other_change(const struct view *before, const struct view *after, int first,
 		 int count);
 
+/* --- images.c --- */
+
+/* Sets one attribute of each kind on pages of this process, for nobody to revert. Returns how many are protected. */
+unsigned int leave_attributes(void);
+
+/* --- kexec.c --- */
+
+/* Loads the kernel in /boot; flags are those of kexec_file_load(2). */
+bool load_kernel(const char *command_line, unsigned long flags);
+
 /* --- the tests --- */
 
 int test_codes(void);
@@ -142,6 +152,9 @@ int test_report(unsigned long mib, bool unbounded);
 int test_moved(unsigned long mib);
 int test_silence(void);
 int test_kexec(const char *command_line);
+int test_hibernate(void);
+int test_crash(const char *command_line);
+int test_vmcore(void);
 /* folder: the PCI function's in sysfs */
 int test_disconnected(const char *folder);
 
