@@ -33,6 +33,8 @@ impl Error {
 pub enum ErrorKind {
     /// There is no such file.
     FileMissing,
+    /// This program was built so that it can load no plugin.
+    StaticProgram,
     /// The file is no memctl plugin, or cannot be loaded as a library.
     NotAPlugin,
     /// The file is a memctl plugin of a version that this shim cannot use.

@@ -18,6 +18,16 @@ thread_local! {
     static ATTACHED: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Why this program can load no plugin, which is known when it is compiled. Its loader would only report a library that the
+/// plugin needs, or nothing at all.
+const CANNOT_LOAD: Option<&str> = if cfg!(target_env = "musl") {
+    Some("is built for musl, and the plugin needs glibc")
+} else if cfg!(target_feature = "crt-static") {
+    Some("is linked statically")
+} else {
+    None
+};
+
 /// The PCI function that the guest's driver binds to, as the library defines it. BAR 0 is 32-bit memory, not
 /// prefetchable; there is no interrupt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,10 +74,18 @@ impl Plugin {
     /// thread's mask. Call it while no other thread of the process changes signal dispositions.
     ///
     /// # Errors
-    /// [`ErrorKind::FileMissing`], [`ErrorKind::NotAPlugin`] or [`ErrorKind::OtherVersion`], each with a message that
-    /// names the file; [`ErrorKind::Signals`] if the kernel refuses a signal's disposition. A library
+    /// [`ErrorKind::StaticProgram`], [`ErrorKind::FileMissing`], [`ErrorKind::NotAPlugin`] or
+    /// [`ErrorKind::OtherVersion`], each with a message that names the file; [`ErrorKind::Signals`] if the kernel refuses a signal's disposition. A library
     /// that was loaded before the error stays loaded.
     pub fn load(path: &Path) -> Result<Plugin, Error> {
+        if let Some(why) = CANNOT_LOAD {
+            let message = format!(
+                "this program {why}, so it cannot load {}; build it for x86_64-unknown-linux-gnu, without crt-static",
+                path.display()
+            );
+            return Err(Error::new(ErrorKind::StaticProgram, message));
+        }
+
         // Two loads at once would each take the other's changes of dispositions for the process's own.
         static LOADING: Mutex<()> = Mutex::new(());
         let _loading = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
