@@ -3,16 +3,37 @@
  * /dev/memctl: one request for each ioctl, or one for many ranges
  *
  * An open file has no state but what it holds of a process's memory (held.c).
+ * Who may open it, and what each ioctl answers: protocol, "Linux interface".
  */
 #include <linux/capability.h>
 #include <linux/compat.h>
 #include <linux/device.h>
 #include <linux/fs.h>
+#include <linux/idr.h>
 #include <linux/module.h>
 #include <linux/security.h>
+#include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "memctl_device.h"
+
+static DEFINE_IDA(memctl_file_ids);
+
+static struct memctl_file *memctl_file_alloc(void)
+{
+	struct memctl_file *mfile = kzalloc(sizeof(*mfile), GFP_KERNEL_ACCOUNT);
+	int id;
+
+	if (!mfile)
+		return ERR_PTR(-ENOMEM);
+	id = ida_alloc_min(&memctl_file_ids, MEMCTL_NOBODY + 1, GFP_KERNEL);
+	if (id < 0) {
+		kfree(mfile);
+		return ERR_PTR(id);
+	}
+	mfile->id = id;
+	return mfile;
+}
 
 static int memctl_open(struct inode *inode, struct file *file)
 {
@@ -38,7 +59,11 @@ static int memctl_open(struct inode *inode, struct file *file)
 
 static int memctl_close(struct inode *inode, struct file *file)
 {
-	memctl_file_free(file->private_data);
+	struct memctl_file *mfile = file->private_data;
+
+	memctl_held_release(mfile);
+	ida_free(&memctl_file_ids, mfile->id);
+	kfree(mfile);
 	return 0;
 }
 

@@ -10,7 +10,6 @@
  * locks, and a file to one process, which is charged. The map and its lock are
  * private to this file, so that no other code can leave a frame behind.
  */
-#include <linux/idr.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/pfn.h>
@@ -20,19 +19,8 @@
 
 #include "memctl_device.h"
 
-/* What may be in force on a frame. */
-#define MEMCTL_LOCKED		BIT(0)
-#define MEMCTL_PROTECTED	BIT(1)
-#define MEMCTL_NAMED		BIT(2)
-#define MEMCTL_EFFECT_BITS	3
-
 /* Frames whose effect is that of the request in progress alone. */
 #define MEMCTL_NEW		XA_MARK_0
-
-/* File number of frames that can't be reverted, and so are never let go. */
-#define MEMCTL_NOBODY		0
-
-static DEFINE_IDA(memctl_file_ids);
 
 /* By frame number: the file's number and the effects, as a value entry. */
 static DEFINE_XARRAY_FLAGS(memctl_held, XA_FLAGS_ACCOUNT);
@@ -56,50 +44,6 @@ static unsigned int memctl_held_id(void *entry)
 static unsigned int memctl_held_effects(void *entry)
 {
 	return xa_to_value(entry) & (BIT(MEMCTL_EFFECT_BITS) - 1);
-}
-
-/* memctl_held_effect() - what @func_code leaves in force, 0 if nothing */
-unsigned int memctl_held_effect(u64 func_code, u64 arg)
-{
-	switch (func_code) {
-	case MEMCTL_MLOCK:
-		return MEMCTL_LOCKED;
-	case MEMCTL_MPROTECT_NONE:
-	case MEMCTL_MPROTECT_R:
-	case MEMCTL_MPROTECT_W:
-		return MEMCTL_PROTECTED;
-	case MEMCTL_SET_VMA_ANON_NAME:
-		return arg ? MEMCTL_NAMED : 0;
-	default:
-		return 0;
-	}
-}
-
-/* memctl_held_reverts() - what @func_code reverts, 0 if nothing */
-unsigned int memctl_held_reverts(u64 func_code, u64 arg)
-{
-	switch (func_code) {
-	case MEMCTL_MUNLOCK:
-		return MEMCTL_LOCKED;
-	case MEMCTL_MPROTECT_RW:
-		return MEMCTL_PROTECTED;
-	case MEMCTL_SET_VMA_ANON_NAME:
-		return arg ? 0 : MEMCTL_NAMED;
-	default:
-		return 0;
-	}
-}
-
-static u64 memctl_reverting_function(unsigned int effect)
-{
-	switch (effect) {
-	case MEMCTL_LOCKED:
-		return MEMCTL_MUNLOCK;
-	case MEMCTL_PROTECTED:
-		return MEMCTL_MPROTECT_RW;
-	default:
-		return MEMCTL_SET_VMA_ANON_NAME;
-	}
 }
 
 static unsigned long memctl_first_frame(const struct memctl_range *range)
@@ -396,31 +340,10 @@ void memctl_held_revert(struct memctl_file *mfile, unsigned int effect,
 }
 
 /**
- * memctl_file_alloc() - state of a new open file
- *
- * Return: the state, or an error pointer.
+ * memctl_held_release() - revert all that a file holds, and let go of its pages
+ * @mfile: the open file, at its last close
  */
-struct memctl_file *memctl_file_alloc(void)
-{
-	struct memctl_file *mfile = kzalloc(sizeof(*mfile), GFP_KERNEL_ACCOUNT);
-	int id;
-
-	if (!mfile)
-		return ERR_PTR(-ENOMEM);
-	id = ida_alloc_min(&memctl_file_ids, MEMCTL_NOBODY + 1, GFP_KERNEL);
-	if (id < 0) {
-		kfree(mfile);
-		return ERR_PTR(id);
-	}
-	mfile->id = id;
-	return mfile;
-}
-
-/**
- * memctl_file_free() - revert all that a file holds, at its last close
- * @mfile: its state
- */
-void memctl_file_free(struct memctl_file *mfile)
+void memctl_held_release(struct memctl_file *mfile)
 {
 	mutex_lock(&memctl_held_lock);
 	memctl_revert_file(mfile->id);
@@ -430,8 +353,6 @@ void memctl_file_free(struct memctl_file *mfile)
 		account_locked_vm(mfile->mm, mfile->charged, false);
 		mmdrop(mfile->mm);
 	}
-	ida_free(&memctl_file_ids, mfile->id);
-	kfree(mfile);
 }
 
 /**

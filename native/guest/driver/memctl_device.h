@@ -3,6 +3,7 @@
 #define MEMCTL_DEVICE_H
 
 #include <linux/atomic.h>
+#include <linux/bits.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/mm_types.h>
@@ -12,12 +13,12 @@
 
 #include <linux/memctl.h>
 
-/* Register block in BAR 0 */
+/* Register block in BAR 0: protocol, "Registers" */
 #define MEMCTL_REG_BUF_PHYS_ADDR	0x0	/* w: buffer; r: channel's command */
 #define MEMCTL_REG_COMMAND		0x8
 #define MEMCTL_REGS_SIZE		0xc
 
-/* Transport commands, and the answers to them */
+/* Transport commands, and the answers to them: protocol, "Transport commands" */
 #define MEMCTL_TRANSPORT_RESET		0x060FE6D2
 #define MEMCTL_TRANSPORT_REGISTER	0x0E359539
 #define MEMCTL_TRANSPORT_READY		0x0CA8D227
@@ -29,6 +30,7 @@
 
 /**
  * struct memctl_wire - a request or an answer as the device has it in memory
+ *			(protocol, "Requests")
  * @word: the fields of struct memctl_buf in order; two u32 share a word, the
  *	  first in its low half
  */
@@ -38,6 +40,7 @@ struct memctl_wire {
 
 /**
  * struct memctl_wire_range - an entry of a list as the device reads it
+ *			      (protocol, "Lists of ranges")
  * @addr: guest physical address
  * @length: bytes
  */
@@ -126,9 +129,18 @@ struct memctl_device {
 	struct memctl_reporting reporting;
 };
 
+/* What may be in force on a frame. */
+#define MEMCTL_LOCKED		BIT(0)
+#define MEMCTL_PROTECTED	BIT(1)
+#define MEMCTL_NAMED		BIT(2)
+#define MEMCTL_EFFECT_BITS	3
+
+/* File number of frames that can't be reverted, and so are never let go. */
+#define MEMCTL_NOBODY		0
+
 /**
  * struct memctl_file - an open /dev/memctl
- * @id: names it in what it holds; never 0
+ * @id: names it in what it holds; never MEMCTL_NOBODY
  * @mm: the process whose pages it holds, NULL until it held one
  * @charged: pages of them that count as locked by @mm
  */
@@ -159,16 +171,18 @@ struct mm_struct *memctl_get_mm(int pidfd);
 /* process.c */
 int memctl_process_ioctl(struct memctl_file *mfile, struct memctl_process_ranges __user *user);
 
-/* held.c */
+/* effects.c */
 unsigned int memctl_held_effect(u64 func_code, u64 arg);
 unsigned int memctl_held_reverts(u64 func_code, u64 arg);
+u64 memctl_reverting_function(unsigned int effect);
+
+/* held.c */
 int memctl_held_bind(struct memctl_file *mfile, struct mm_struct *mm);
 int memctl_hold(struct memctl_file *mfile, u64 func_code, const struct memctl_range *ranges,
 		unsigned int count, u64 arg, unsigned int *done, struct memctl_buf *answer);
 void memctl_held_revert(struct memctl_file *mfile, unsigned int effect,
 			const struct memctl_range *ranges, unsigned int count);
-struct memctl_file *memctl_file_alloc(void);
-void memctl_file_free(struct memctl_file *mfile);
+void memctl_held_release(struct memctl_file *mfile);
 void memctl_held_revert_all(void);
 bool memctl_held_any(void);
 void memctl_unpin_ranges(const struct memctl_range *ranges, unsigned int count, bool dirty);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * memctl on a process's memory, by its own addresses
+ * memctl on a process's memory, by its own addresses (protocol, "Ranges of a process")
  *
  * Pages are pinned while the device is asked about the frames that they are on,
  * so a request hits what was meant, whatever the process and the kernel do

@@ -3,8 +3,10 @@
  * memctl for the rest of the kernel, and one function on many ranges
  *
  * A device of protocol 1.1 takes up to MEMCTL_LIST_RANGES ranges in one request
- * and may stop before the end to bound its time; then the rest is asked for. A
- * device of protocol 1.0 gets a request for each range.
+ * and may stop before the end to bound its time (protocol, "Lists of ranges");
+ * then the rest is asked for. A device of protocol 1.0 gets a request for each
+ * range. What callers are promised: protocol, "Guest-physical ranges" and
+ * protocol, "Kernel call".
  */
 #include <linux/export.h>
 #include <linux/minmax.h>

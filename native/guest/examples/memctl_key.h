@@ -15,6 +15,7 @@
 #define MEMCTL_KEY_H
 
 #include "memctl_guest.h"
+#include "memctl_walk.h"
 
 /* What the host does for a key. */
 #define MEMCTL_KEY_LOCKED	0x1u

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "memctl_guest.h"
+#include "memctl_walk.h"
 #include "tap.h"
 
 #define HUGE_PAGE	(2ULL << 20)

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "memctl_guest.h"
+#include "memctl_walk.h"
 
 #define MEMCTL_MAX_RANGES	64
 

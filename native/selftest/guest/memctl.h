@@ -9,16 +9,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* protocol, "PCI identity" */
 #define MEMCTL_VENDOR_ID 0x1ae0
 #define MEMCTL_DEVICE_ID 0x0087
 #define MEMCTL_SUBSYSTEM 0x011f1ae0u
 #define MEMCTL_CLASS_REVISION 0x08800001u
 
-/* Offsets in BAR 0 */
+/* Offsets in BAR 0: protocol, "Registers" */
 #define MEMCTL_BUF_PHYS_ADDR 0x0
 #define MEMCTL_COMMAND 0x8
 #define MEMCTL_REGISTER_BLOCK_SIZE 0x10
 
+/* protocol, "Transport commands" */
 #define MEMCTL_TRANSPORT_RESET 0x060FE6D2u
 #define MEMCTL_TRANSPORT_REGISTER 0x0E359539u
 #define MEMCTL_TRANSPORT_READY 0x0CA8D227u
@@ -27,6 +29,7 @@
 #define MEMCTL_TRANSPORT_ERROR 0x01FBA249u
 #define MEMCTL_CHANNEL_BIT 0x80000000u
 
+/* protocol, "Function codes" */
 enum memctl_func_code {
 	MEMCTL_INFO,
 	MEMCTL_DONTNEED,
@@ -45,7 +48,7 @@ enum memctl_func_code {
 	MEMCTL_FUNC_CODES,
 };
 
-/* Dialect pvmemcontrol has one more function, and numbers most of them otherwise: request() translates the codes above. */
+/* One more function, and other numbers: request() translates the codes above (protocol, "Dialect pvmemcontrol"). */
 #define PVMEMCONTROL_MERGEABLE 13
 #define PVMEMCONTROL_FUNC_CODES 15
 
@@ -56,6 +59,7 @@ enum memctl_func_code {
 
 #define MEMCTL_BUFFER_SIZE 32
 
+/* An answer: protocol, "Requests" */
 struct memctl_vmm_ret {
 	uint32_t ret_errno;
 	uint32_t ret_code;

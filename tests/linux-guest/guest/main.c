@@ -30,6 +30,8 @@ static int run(int argc, char **argv, const char *name)
 		return test_tool();
 	if (!strcmp(name, "examples"))
 		return test_examples();
+	if (!strcmp(name, "steps"))
+		return test_steps();
 	if (!strcmp(name, "stress"))
 		return test_stress(number);
 	if (!strcmp(name, "fuzz"))

@@ -25,28 +25,24 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <pty.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
-#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "api.h"
 #include "kvm.h"
 #include "probe.h"
+#include "vmm.h"
 
 struct session {
 	const char *label, *api_socket;
-	pid_t vmm;
-	int to_guest, from_guest;
+	struct vmm vmm;
 	struct guest_ram ram;
 	bool done;
 	int results, failures;
@@ -73,7 +69,7 @@ static int answer_query(struct session *s, const char *query, char *out, size_t 
 		if (!parse_signature(hex, signature))
 			return -1;
 		snprintf(out, size, "%d",
-			 probe_locate(&s->ram, s->vmm, gpa, start, end, signature));
+			 probe_locate(&s->ram, s->vmm.pid, gpa, start, end, signature));
 		return 0;
 	}
 	if (sscanf(query, "counter %15s %39s", device, counter) == 2)
@@ -82,7 +78,7 @@ static int answer_query(struct session *s, const char *query, char *out, size_t 
 	if (!strcmp(what, "features"))
 		return probe_features(out, size);
 	if (!strcmp(what, "exits"))
-		return kvm_counts(s->vmm, out, size);
+		return kvm_counts(s->vmm.pid, out, size);
 	if (!strcmp(what, "done")) {
 		s->done = true;
 		snprintf(out, size, "bye");
@@ -157,7 +153,7 @@ static void handle_line(struct session *s, char *line)
 			strcpy(answer, "@error");
 		fprintf(stderr, "%s -> %s\n", line, answer);
 		strcat(answer, "\n");
-		if (write(s->to_guest, answer, strlen(answer)) < 0)
+		if (write(s->vmm.to_guest, answer, strlen(answer)) < 0)
 			fprintf(stderr, "no way to the guest: %s\n", strerror(errno));
 	} else if (relay_result(s, line) || check_plan(s, line)) {
 		return;
@@ -172,42 +168,10 @@ static void handle_line(struct session *s, char *line)
 	}
 }
 
-/*
- * Standard input is a terminal, as Cloud Hypervisor reads from no other thing.
- * It is raw from the start, so that nothing is echoed or held back.
- */
-static void start_vmm(struct session *s, char **command)
-{
-	struct termios raw;
-	int keyboard, terminal, out[2];
-
-	memset(&raw, 0, sizeof(raw));
-	cfmakeraw(&raw);
-	if (openpty(&keyboard, &terminal, NULL, &raw, NULL) || pipe2(out, O_CLOEXEC)) {
-		perror("a terminal or a pipe");
-		exit(2);
-	}
-	fcntl(keyboard, F_SETFD, FD_CLOEXEC);
-	s->vmm = fork();
-	if (!s->vmm) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		dup2(terminal, 0);
-		close(terminal);
-		dup2(out[1], 1);
-		execvp(command[0], command);
-		perror(command[0]);
-		_exit(127);
-	}
-	close(terminal);
-	close(out[1]);
-	s->to_guest = keyboard;
-	s->from_guest = out[0];
-}
-
 /* Relays lines until the VMM closes its output. False if time ran out. */
 static bool relay(struct session *s, time_t deadline)
 {
-	struct pollfd source = { .fd = s->from_guest, .events = POLLIN };
+	struct pollfd source = { .fd = s->vmm.from_guest, .events = POLLIN };
 	static char text[8192];
 	size_t used = 0;
 
@@ -220,7 +184,7 @@ static bool relay(struct session *s, time_t deadline)
 			return false;
 		if (poll(&source, 1, left * 1000) <= 0)
 			continue;
-		count = read(s->from_guest, text + used, sizeof(text) - 1 - used);
+		count = read(s->vmm.from_guest, text + used, sizeof(text) - 1 - used);
 		if (count <= 0)
 			return true;
 		used += count;
@@ -257,13 +221,13 @@ int main(int argc, char **argv)
 	if (optind >= argc)
 		return 2;
 	signal(SIGPIPE, SIG_IGN);
-	start_vmm(&s, argv + optind);
+	vmm_start(&s.vmm, argv + optind);
 	if (!relay(&s, time(NULL) + seconds)) {
-		kill(s.vmm, SIGKILL);
+		kill(s.vmm.pid, SIGKILL);
 		snprintf(how, sizeof(how), "guest ran to its end within %d s", seconds);
 		report(&s, false, how);
 	}
-	waitpid(s.vmm, &status, 0);
+	waitpid(s.vmm.pid, &status, 0);
 	report(&s, s.done && !s.since_plan, "guest ran every test");
 	if (WIFSIGNALED(status))
 		snprintf(how, sizeof(how), "VMM exited by itself (it died of signal %d)",

@@ -6,7 +6,8 @@
  * its answer back in the same 32 bytes. MEMCTL_IOCTL_RANGES does so for many
  * ranges, MEMCTL_IOCTL_PROCESS_RANGES for addresses of a process. Fields have
  * the byte order of the CPU; the driver converts to the device's little-endian
- * layout. All layouts are the same for 32-bit and 64-bit callers.
+ * layout. All layouts are the same for 32-bit and 64-bit callers. This is
+ * protocol, "Linux interface", in C.
  */
 #ifndef _UAPI_LINUX_MEMCTL_H
 #define _UAPI_LINUX_MEMCTL_H
