@@ -1,3 +1,4 @@
+using Memctl.Device.Tests.Fuzz;
 using Memctl.Device.Tests.Guest;
 
 namespace Memctl.Device.Tests.Concurrency;
@@ -28,13 +29,15 @@ internal sealed class Switch
     private static bool Stood(int before, int after) => before == after && before % 2 == 0;
 }
 
-/// <summary>What stands at one moment, for all that a request's answer hangs on.</summary>
+/// <summary>What may be so at one moment, of all that a request's answer hangs on; <see cref="DeviceModel"/> gives the answer.</summary>
 internal sealed class StressModel
 {
     private const ulong Page = Wire.Page;
 
     internal const ulong Base = 0x100000;
     internal const ulong SlotSize = StressHost.SlotPages * Page;
+
+    private static readonly bool[] _either = [true, false];
 
     /// <summary>Whether each slot is registered. Slot 0 always is, the one past the last never.</summary>
     internal Switch[] Registered { get; } = [.. Enumerable.Range(0, StressHost.Slots).Select(_ => new Switch(true))];
@@ -50,71 +53,52 @@ internal sealed class StressModel
         ? Switch.MayBeOn(before[^1], after[^1])
         : Switch.MayBeOff(before[^1], after[^1]);
 
-    /// <summary>Whether an answer is one that the protocol allows for any state between two looks.</summary>
+    /// <summary>Whether an answer is that of the model in one of the states that there may have been between two looks.</summary>
     internal static bool Allows(ulong code, ulong addr, ulong length, byte[] answer, int[] before, int[] after)
     {
-        int errno = Wire.Errno(answer);
-        uint error = Wire.RetCode(answer);
+        (int, uint) given = (Wire.Errno(answer), Wire.RetCode(answer));
         if (code == 0)
         {
-            return errno == 0 && error == 0 && answer[16] == 1 && answer[25] == 0x10;
+            return given == (0, 0u) && answer[16] == 1 && answer[25] == 0x10;
         }
 
-        if (!answer.AsSpan(8).SequenceEqual(new byte[24]))
+        // Budgets hang on what others have set meanwhile.
+        bool sets = code >= Wire.Code("UNMERGEABLE");
+        bool overBudget = (sets && given == (Wire.ENOMEM, Wire.SPLIT_BUDGET)) ||
+            (code == Wire.Code("MLOCK") && given == (Wire.ENOMEM, Wire.LOCK_BUDGET));
+        return answer.AsSpan(8).SequenceEqual(new byte[24]) && States(before, after).Any(state =>
         {
-            return false;
-        }
-
-        if (code >= (ulong)Wire.MemctlCodes.Length)
-        {
-            return (errno, error) == (Wire.EOPNOTSUPP, Wire.UNKNOWN_FUNCTION);
-        }
-
-        if ((addr | length) % Page != 0)
-        {
-            return (errno, error) == (Wire.EINVAL, Wire.UNALIGNED);
-        }
-
-        (bool mayCover, bool mayNot) = Coverage(addr, length, before, after);
-        return ((errno, error) == (Wire.EINVAL, Wire.NOT_GUEST_MEMORY) && mayNot) ||
-            (mayCover && AllowsCovered(Wire.MemctlCodes[code], addr, length, (errno, error), before, after));
+            (int, uint) expected = state.Request(code, addr, length, arg: 0, failedIn: null);
+            return given == expected || (overBudget && expected == (0, 0u));
+        });
     }
 
-    private static bool AllowsCovered(
-        string function, ulong addr, ulong length, (int Errno, uint Error) answer, int[] before, int[] after)
-    {
-        bool inhibited = answer == (Wire.EBUSY, Wire.DISCARD_INHIBITED);
-        bool holds = answer == (Wire.EBUSY, Wire.HOLDS_BUFFER);
-        bool success = answer == (0, 0u);
-        switch (function)
-        {
-            case "DONTNEED" or "REMOVE" or "FREE":
-                return (success && Switch.MayBeOff(before[^2], after[^2])) || (inhibited && Switch.MayBeOn(before[^2], after[^2]));
-            case "PAGEOUT":
-                return success;
-            case "MPROTECT_NONE" or "MPROTECT_R" when addr == Base:
-                // Whoever asks is connected, and so are the buffers in the first page.
-                return holds;
-            case "MPROTECT_NONE" or "MPROTECT_R" when addr <= Base + SlotSize && addr + length > Base + SlotSize:
-                // The last channel's buffer, which is connected or not.
-                return holds || success || answer == (Wire.ENOMEM, Wire.SPLIT_BUDGET);
-            default:
-                return success || answer == (Wire.ENOMEM, Wire.SPLIT_BUDGET) ||
-                    (function == "MLOCK" && answer == (Wire.ENOMEM, Wire.LOCK_BUDGET));
-        }
-    }
+    /// <summary>The states that differ in what a request sees: memory, discards, and the last channel's buffer.</summary>
+    private static IEnumerable<DeviceModel> States(int[] before, int[] after) =>
+        from all in _either
+        from inhibited in _either
+        where inhibited ? Switch.MayBeOn(before[^2], after[^2]) : Switch.MayBeOff(before[^2], after[^2])
+        from last in _either
+        select State(slot => all ? Switch.MayBeOn(before[slot], after[slot]) : !Switch.MayBeOff(before[slot], after[slot]), inhibited, last);
 
-    private static (bool MayCover, bool MayNot) Coverage(ulong addr, ulong length, int[] before, int[] after)
+    private static DeviceModel State(Func<int, bool> registered, bool inhibited, bool last)
     {
-        bool mayCover = true;
-        bool mayNot = false;
-        for (ulong slot = (addr - Base) / SlotSize; slot <= (addr - Base + length - 1) / SlotSize; slot++)
+        var state = new DeviceModel(maxChannels: 4, maxSplits: int.MaxValue, maxLocked: ulong.MaxValue) { Inhibited = inhibited };
+        for (int slot = 0; slot < StressHost.Slots; slot++)
         {
-            bool exists = slot < StressHost.Slots;
-            mayCover &= exists && Switch.MayBeOn(before[slot], after[slot]);
-            mayNot |= !exists || Switch.MayBeOff(before[slot], after[slot]);
+            ulong start = Base + ((ulong)slot * SlotSize);
+            if (registered(slot))
+            {
+                state.Regions.Add(new ModelRegion(start, start + SlotSize, StressHost.HostOf(slot)));
+            }
         }
 
-        return (mayCover, mayNot);
+        state.Buffers.Add(Base);
+        if (last)
+        {
+            state.Buffers.Add(Base + SlotSize);
+        }
+
+        return state;
     }
 }
