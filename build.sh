@@ -21,7 +21,7 @@ SUITES=(lint docs device model shim counts native rehearsals selftest linux-gues
 usage() {
     cat <<'TEXT'
 usage: ./build.sh COMMAND
-  build           make out/: libmemctl.so, memctl_plugin.h, memctl-vmm, selftest.elf
+  build           make out/: libmemctl.so, memctl_plugin.h, memctl-vmm, memctl-top, selftest.elf
   demo            build, boot a guest and show what each function does
   test [SUITE...] build and run every test, or those of some suites: lint, docs, device, model, shim, counts, native,
                   rehearsals, selftest, linux-guest; the last line is "N passed, N failed, N skipped"
@@ -60,7 +60,8 @@ need_for_build() {
 }
 
 need_for_test() {
-    need_programs shellcheck shellcheck strace strace g++ g++ setpriv util-linux valgrind valgrind
+    need_programs shellcheck shellcheck strace strace g++ g++ setpriv util-linux valgrind valgrind \
+        chromium-headless-shell chromium-headless-shell
     perl -MTAP::Parser -MJSON::PP -e 1 2>/dev/null || install_debian perl
     perl -MXML::LibXML -e 1 2>/dev/null || install_debian libxml-libxml-perl
 }
@@ -114,11 +115,18 @@ build_plugin() {
     put "$OUT/plugin/libmemctl.so" native/include/memctl_plugin.h
 }
 
+build_top() {
+    log "memctl-top"
+    dotnet publish src/Memctl.Top -c Release -f "$MemctlFrameworks" -r "$RID" -o "$OUT/top" -v quiet
+    put "$OUT/top/memctl-top"
+}
+
 build_all() {
     need_for_build
     mkdir -p "$OUT"
     rm -f "$OUT"/host/boots-*
     build_plugin
+    build_top
     log "memctl-vmm"
     rust-shim/debian-crates.sh
     run_cargo build --release -p memctl-vmm
