@@ -114,6 +114,7 @@ public sealed class EffectTests
     public void Mprotect_OfPages_ChangesTheirAccessAndNoOther(string function, string access, bool shared)
     {
         using RealGuest guest = Filled(shared);
+        Assert.Equal(0, guest.Request("MPROTECT_NONE", 2, 3));
 
         Assert.Equal(0, guest.Request(function, 2, 3));
 
@@ -143,13 +144,38 @@ public sealed class EffectTests
     }
 
     [Fact]
-    public void Unmergeable_OfPages_IsTakenByTheKernel()
+    public void Unmergeable_OfMergeablePages_TakesTheirFlagUntilReset()
     {
-        using RealGuest guest = Filled(shared: false);
+        using var guest = new RealGuest(8, mergeable: true);
+        int expected = guest.HasMerging ? 0 : Wire.EINVAL;
+        Assert.Equal(guest.HasMerging, guest.VmaOf(2).Flags.Contains("mg"));
 
-        Assert.Equal(0, guest.Request("UNMERGEABLE", 2, 3));
+        Assert.Equal(expected, guest.Request("UNMERGEABLE", 2, 3));
 
         Assert.DoesNotContain("mg", guest.VmaOf(2).Flags);
+        Assert.DoesNotContain("mg", guest.VmaOf(4).Flags);
+        Assert.Equal(guest.HasMerging, guest.VmaOf(1).Flags.Contains("mg"));
+        Assert.Equal(guest.HasMerging, guest.VmaOf(5).Flags.Contains("mg"));
+        if (guest.HasMerging)
+        {
+            guest.Device.Reset();
+            Assert.Contains("mg", guest.VmaOf(2).Flags);
+            Assert.Equal(1, guest.Mappings);
+        }
+    }
+
+    [Theory]
+    [InlineData("dialect=pvmemcontrol", false)]
+    [InlineData("dialect=pvmemcontrol,allow=merge", true)]
+    public void Mergeable_OfPages_FlagsThemWhereTheOperatorAllowsIt(string options, bool allowed)
+    {
+        using var guest = new RealGuest(8, options: options);
+
+        int errno = guest.Request("MERGEABLE", 2, 3);
+
+        Assert.Equal(allowed, errno is 0 or Wire.EINVAL);
+        Assert.Equal(errno == 0, guest.VmaOf(2).Flags.Contains("mg"));
+        Assert.DoesNotContain("mg", guest.VmaOf(1).Flags);
     }
 
     [Fact]

@@ -16,12 +16,21 @@ internal sealed class RealGuest : IDisposable
     private readonly Mapping _buffer = new((nuint)Wire.Page);
     private readonly MemctlDevice _device;
 
-    internal RealGuest(ulong pages, bool shared = false, string options = "")
+    private readonly string _dialect;
+
+    /// <param name="pages">Of its region.</param>
+    /// <param name="shared">Whether that is shared memory.</param>
+    /// <param name="options">Of the device.</param>
+    /// <param name="mergeable">Whether it is memory that the VMM has advised MADV_MERGEABLE.</param>
+    internal RealGuest(ulong pages, bool shared = false, string options = "", bool mergeable = false)
     {
+        DeviceOptions parsed = OptionParser.Parse(options);
+        _dialect = parsed.Dialect.Name;
         Ram = new Mapping((nuint)(pages * Wire.Page), shared);
+        HasMerging = !mergeable || new LinuxHostCalls().Advise(Ram.Address, Ram.Length, MemoryAdvice.Mergeable) == 0;
         _device = new MemctlDevice(
-            OptionParser.Parse(options), Wire.Page, new LinuxHostCalls(), new PlainCopy(), null, NullLogger.Instance, TimeProvider.System);
-        _device.RegisterMemory(Base, Ram.Length, Ram.Address, RegionTraits.None);
+            parsed, Wire.Page, new LinuxHostCalls(), new PlainCopy(), null, NullLogger.Instance, TimeProvider.System);
+        _device.RegisterMemory(Base, Ram.Length, Ram.Address, mergeable ? RegionTraits.Mergeable : RegionTraits.None);
         _device.RegisterMemory(Buffer, _buffer.Length, _buffer.Address, RegionTraits.None);
         Command(Wire.RESET);
         byte[] payload = new byte[8];
@@ -31,6 +40,9 @@ internal sealed class RealGuest : IDisposable
         Command(Wire.READY);
     }
 
+    /// <summary>Whether the kernel took the advice to merge: one built without KSM does not.</summary>
+    internal bool HasMerging { get; }
+
     internal Mapping Ram { get; }
 
     internal MemctlDevice Device => _device;
@@ -38,7 +50,7 @@ internal sealed class RealGuest : IDisposable
     /// <summary>Makes a request about pages of the region and gives its errno.</summary>
     internal int Request(string function, ulong firstPage, ulong pages, ulong arg = 0)
     {
-        Wire.Request(Wire.Code(function), Base + (firstPage * Wire.Page), pages * Wire.Page, arg).CopyTo(_buffer.Bytes(0, 32));
+        Wire.Request(Wire.Code(function, _dialect), Base + (firstPage * Wire.Page), pages * Wire.Page, arg).CopyTo(_buffer.Bytes(0, 32));
         Command(Wire.FirstChannel);
         return Wire.Errno(_buffer.Bytes(0, 32).ToArray());
     }

@@ -111,6 +111,32 @@ static void test_code(int fd, const struct row *row, int page, unsigned int code
 		  "%s leaves all contents as they must be", code_name(code));
 }
 
+/*
+ * The kernel keeps single pages that it has other uses for. Of all pages, and after
+ * some tries, it keeps none.
+ */
+#define PAGEOUT_TRIES 20
+
+static void test_pageout(int fd, const struct row *row)
+{
+	static struct view view;
+	int tries, page, swapped = 0, error = 0;
+
+	if (backing != PRIVATE || !host_has_swap)
+		return;
+	fill_row(row, MEMCTL_PAGEOUT);
+	for (tries = 0; tries < PAGEOUT_TRIES && !error && swapped < view.pages / 2 + 1; tries++) {
+		error = request(fd, MEMCTL_PAGEOUT, row->gpa, row->length, 0, NULL);
+		host_view(&view, row->gpa, row->length);
+		for (page = swapped = 0; page < view.pages; page++)
+			swapped += view.state[page] == 's';
+	}
+	tap_check(!error && swapped > view.pages / 2,
+		  "PAGEOUT sends most of %d pages to the host's swap (%d, after %d tries)",
+		  view.pages, swapped, tries);
+	tap_check(row_content(row, 0, row->length, MEMCTL_PAGEOUT) == INTACT, "and they come back intact");
+}
+
 static void test_info(int fd)
 {
 	struct memctl_buf buf;
@@ -159,6 +185,7 @@ int test_codes(void)
 	row = huge_row(host_unit == PAGE ? 1 : 3);
 	page = host_unit == PAGE ? 100 : 1;
 	test_info(fd);
+	test_pageout(fd, &row);
 	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++)
 		test_code(fd, &row, page, order[i]);
 	tap_check(row_content(&row, 0, row.length, MEMCTL_DONTDUMP) == INTACT,
