@@ -91,13 +91,8 @@ public sealed partial class MemctlDevice
             throw new DeviceException(DeviceFault.Denied, $"A vCPU ran into guest RAM {place}, and on_fault is stop.");
         }
 
-        ulong opened;
-        int errno;
-        lock (_control)
-        {
-            errno = _attributes.Open(guestAddress, out opened);
-        }
-
+        // Without _control: this may wait for a guest's host call, and a control call must not wait for that.
+        int errno = _attributes.Open(guestAddress, out ulong opened);
         Interlocked.Add(ref _openedBytes, opened);
         if (opened > 0 && MayLog())
         {

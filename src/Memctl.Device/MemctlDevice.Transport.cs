@@ -26,8 +26,8 @@ public sealed partial class MemctlDevice
                 TransportCommand.RESET => StartRegistering(),
                 TransportCommand.REGISTER => RegisterChannel(),
                 TransportCommand.READY => Connect(),
-                TransportCommand.DISCONNECT => Disconnect(null),
-                _ => Disconnect("it is an answer, not a command"),
+                TransportCommand.DISCONNECT => EndConnection(),
+                _ => Refuse("it is an answer, not a command"),
             };
         }
 
@@ -56,23 +56,23 @@ public sealed partial class MemctlDevice
     {
         if (_transport != TransportState.Registering)
         {
-            return Disconnect("the device is not registering channels");
+            return Refuse("the device is not registering channels");
         }
 
         ulong buffer = _payload;
         if (!_memory.Map.Covers(buffer, Protocol.Request.Size))
         {
-            return Disconnect("the buffer is not in guest RAM");
+            return Refuse("the buffer is not in guest RAM");
         }
 
         if (_attributes.IsProtected(buffer, buffer + Protocol.Request.Size))
         {
-            return Disconnect("the buffer is in a page that the guest has protected");
+            return Refuse("the buffer is in a page that the guest has protected");
         }
 
         if (!_channels.TryAdd(buffer))
         {
-            return Disconnect("every channel is taken");
+            return Refuse("every channel is taken");
         }
 
         Volatile.Write(ref _payload, _channels.LastCommand);
@@ -83,21 +83,28 @@ public sealed partial class MemctlDevice
     {
         if (_transport != TransportState.Registering)
         {
-            return Disconnect("the device is not registering channels");
+            return Refuse("the device is not registering channels");
         }
 
-        // Of a connection that ended by RESET alone: a kernel that crashed, or was left without its driver's shutdown.
+        // Of a connection that ended without DISCONNECT: of a kernel that crashed, or was left without its driver's shutdown.
         Revert();
         OpenChannels();
         _transport = TransportState.Ready;
         return null;
     }
 
-    private string? Disconnect(string? refusal)
+    private string? EndConnection()
     {
         ForgetChannels();
         _transport = TransportState.Disconnected;
         Revert();
+        return null;
+    }
+
+    private string Refuse(string refusal)
+    {
+        ForgetChannels();
+        _transport = TransportState.Disconnected;
         return refusal;
     }
 

@@ -78,8 +78,12 @@ internal sealed class DeviceModel(int maxChannels, int maxSplits, ulong maxLocke
                 State = "Ready";
                 _pages = [];
                 break;
-            default:
+            case Wire.DISCONNECT:
                 Disconnect();
+                break;
+            default:
+                Buffers.Clear();
+                State = "Disconnected";
                 break;
         }
     }

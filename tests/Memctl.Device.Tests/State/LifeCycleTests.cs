@@ -17,9 +17,10 @@ public sealed class LifeCycleTests
         { "RESET, REGISTER, READY", false },
         { "RESET, READY", false },
         { "DISCONNECT", false },
-        { "a second READY, refused", false },
-        { "ACK, refused", false },
-        { "REGISTER outside of RAM, refused", false },
+        { "a second READY, refused", true },
+        { "ACK, refused", true },
+        { "REGISTER outside of RAM, refused", true },
+        { "RESET, DISCONNECT", false },
         { "reset of the machine", false },
     };
 

@@ -67,10 +67,6 @@ struct memctl_buf {
 
 #define MEMCTL_IOCTL_VMM _IOWR(0xDA, 0x00, struct memctl_buf)
 
-struct memctl_range {
-	uint64_t addr, length;
-};
-
 struct memctl_process_ranges {
 	uint32_t size;
 	int32_t pidfd;

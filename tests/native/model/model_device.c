@@ -269,7 +269,8 @@ static uint32_t ignore(struct model *model)
 
 static void refuse_command(struct model *model)
 {
-	disconnect(model);
+	model->transport = DISCONNECTED;
+	model->channel_count = 0;
 	model->refused_commands++;
 }
 
