@@ -78,5 +78,6 @@ void test_hostile_guest(void);
 void test_many_devices(void);
 void test_kicks(void);
 void test_kept(void);
+void test_long_list(void);
 
 #endif

@@ -21,5 +21,6 @@ int main(void)
 	test_many_devices();
 	test_kicks();
 	test_kept();
+	test_long_list();
 	return tap_finish() ? 0 : 1;
 }
