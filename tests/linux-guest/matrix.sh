@@ -25,7 +25,8 @@ run_guest() { # KERNEL VCPUS BACKING MIB SECONDS TESTS
 	local name=$host-$1-$2-$3 status=0
 	vmm_command "$1" "$6" "$2" "$(vmm_memory "$3" "$4")" --api-socket "path=$sockets/$name"
 	echo "begin $name"
-	"$IMAGES/watch-guest" -l "Linux $1, $2 vCPU, $3" -t "$5" -a "$sockets/$name" -- "${command[@]}" \
+	"$IMAGES/watch-guest" -l "Linux $1, $2 vCPU, $3" -t "$5" -a "$sockets/$name" \
+		-m "$TOP" -p "$logs/$name" -- "${command[@]}" \
 		2> "$logs/$name.log" || status=$?
 	echo "end $name $status"
 }

@@ -45,7 +45,7 @@ run_lane() {
 		"$here/../results.pl" tap "linux-guest-$host-$number" "$here/../host/once-more.sh" \
 			"$here/../host/with-kvm.sh" -k "$host" -g 192 -t $((seconds + host_seconds)) \
 			-x "$logs/$host" linux -- \
-			env VMM="$VMM" PLUGIN="$PLUGIN" VMM_FLAGS="$VMM_FLAGS" \
+			env VMM="$VMM" PLUGIN="$PLUGIN" TOP="$TOP" VMM_FLAGS="$VMM_FLAGS" \
 			"$here/matrix.sh" "$IMAGES/matrix-$host-$number.txt" "$host" "$logs/$host" \
 			< /dev/null || status=1
 	done < <(awk -v host="$host" '$1 == host' "$matrix")
@@ -60,5 +60,6 @@ done < <(awk '{ print $1 }' "$matrix" | sort -u)
 for run in "${runs[@]}"; do
 	wait "$run" || status=1
 done
+"$here/../results.pl" tap linux-guest-pages "$here/see-pages.sh" "$TOP" "$logs" || status=1
 echo "# Linux guest tests: $SECONDS s; logs: ${logs#"$repository"/}"
 exit $status

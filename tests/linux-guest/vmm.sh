@@ -9,6 +9,7 @@ repository=$(cd "$here/../.." && pwd -P)
 export IMAGES=$repository/out/linux-guest
 export VMM=${VMM:-$repository/out/memctl-vmm}
 export PLUGIN=${PLUGIN:-$repository/out/libmemctl.so}
+export TOP=${TOP:-$repository/out/memctl-top}
 export VMM_FLAGS=${VMM_FLAGS:-}
 
 # vmm_command KERNEL TESTS VCPUS MEMORY [FLAG]...: the VMM's command line in the

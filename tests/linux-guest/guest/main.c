@@ -28,6 +28,8 @@ static int run(int argc, char **argv, const char *name)
 		return test_access();
 	if (!strcmp(name, "tool"))
 		return test_tool();
+	if (!strcmp(name, "top"))
+		return test_top();
 	if (!strcmp(name, "examples"))
 		return test_examples();
 	if (!strcmp(name, "steps"))

@@ -146,6 +146,7 @@ int test_access(void);
 int test_tool(void);
 int test_examples(void);
 int test_steps(void);
+int test_top(void);
 int test_stress(unsigned int seconds);
 int test_fuzz(unsigned long calls);
 /* unbounded: the device's max_request_time is out of the way */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * watch-guest -l LABEL [-t SECONDS] [-a SOCKET] -- VMM ARGUMENTS...
+ * watch-guest -l LABEL [-t SECONDS] [-a SOCKET] [-m MEMCTL-TOP -p FILE] -- VMM ARGUMENTS...
  *
  * Runs a VMM whose guest has its console on the VMM's standard input and
  * output, and stands beside it as the host: a line "@host QUERY" from the
@@ -17,6 +17,7 @@
  *   @host backing | features                see probe.h
  *   @host exits                             @mmio=12 all=345 interrupts=6 (see kvm.h)
  *   @host counter DEVICE NAME               @12, from the VMM's API at SOCKET (see api.h)
+ *   @host top GPA LENGTH LETTERS NAMES      @512*G; -, as MEMCTL-TOP shows it, kept in FILE.* (see top.h)
  *   @host done                              @bye, the guest is about to stop
  *
  * Numbers are hexadecimal. An answer that the host can't give is "@error".
@@ -38,11 +39,13 @@
 #include "api.h"
 #include "kvm.h"
 #include "probe.h"
+#include "top.h"
 #include "vmm.h"
 
 struct session {
 	const char *label, *api_socket;
 	struct vmm vmm;
+	struct top top;
 	struct guest_ram ram;
 	bool done;
 	int results, failures;
@@ -61,7 +64,7 @@ static bool parse_signature(const char *hex, uint8_t signature[SIGNATURE_BYTES])
 
 static int answer_query(struct session *s, const char *query, char *out, size_t size)
 {
-	char what[16] = "", hex[2 * SIGNATURE_BYTES + 1] = "", device[16], counter[40];
+	char what[16] = "", hex[2 * SIGNATURE_BYTES + 1] = "", device[16], counter[40], letters[16], names[64];
 	uint8_t signature[SIGNATURE_BYTES];
 	uint64_t gpa = 0, start, end, length = 0, unit = 0;
 
@@ -74,6 +77,8 @@ static int answer_query(struct session *s, const char *query, char *out, size_t 
 	}
 	if (sscanf(query, "counter %15s %39s", device, counter) == 2)
 		return api_counter(s->api_socket, device, counter, out, size);
+	if (sscanf(query, "top %lx %lx %15s %63s", &gpa, &length, letters, names) == 4)
+		return top_shows(&s->top, gpa, length, letters, names, out, size);
 	sscanf(query, "%15s %lx %lx %lx", what, &gpa, &length, &unit);
 	if (!strcmp(what, "features"))
 		return probe_features(out, size);
@@ -208,13 +213,17 @@ int main(int argc, char **argv)
 	int option, status, seconds = 120;
 	char how[96];
 
-	while ((option = getopt(argc, argv, "l:t:a:")) != -1) {
+	while ((option = getopt(argc, argv, "l:t:a:m:p:")) != -1) {
 		if (option == 'l')
 			s.label = optarg;
 		else if (option == 't')
 			seconds = atoi(optarg);
 		else if (option == 'a')
-			s.api_socket = optarg;
+			s.api_socket = s.top.api_socket = optarg;
+		else if (option == 'm')
+			s.top.program = optarg;
+		else if (option == 'p')
+			s.top.file = optarg;
 		else
 			return 2;
 	}
