@@ -121,6 +121,13 @@ build_top() {
     put "$OUT/top/memctl-top"
 }
 
+# The same library with states of a later version, for the rehearsals.
+build_later_plugin() {
+    log "libmemctl.so of a later version"
+    dotnet publish src/Memctl.Plugin -c Release -f "$MemctlFrameworks" -r "$RID" -v quiet \
+        --artifacts-path "$OUT/later/build" -o "$OUT/later" -p:MemctlLaterState="$TOP/tests/later-plugin/LaterState.cs"
+}
+
 build_all() {
     need_for_build
     mkdir -p "$OUT"
@@ -191,6 +198,7 @@ test_suite() {
         ;;
     native) tests/native/run.sh || FAILED=1 ;;
     rehearsals)
+        build_later_plugin
         cargo_words test "$(runner "$TOP/tests/host/with-kvm.sh" -k debian bare-metal --)" -p memctl-vmm --test life_cycle
         results tap rehearsals "${words[@]}"
         ;;

@@ -17,6 +17,8 @@ use std::process::ExitCode;
 pub struct Build {
     /// `libmemctl.so`
     pub plugin: PathBuf,
+    /// The same with states of a later minor version.
+    pub later_plugin: PathBuf,
     /// The bare-metal guest.
     pub guest: PathBuf,
 }
@@ -31,10 +33,11 @@ impl Build {
             std::env::var_os("MEMCTL_PLUGIN").map_or_else(|| out.join("libmemctl.so"), PathBuf::from);
         let guest =
             std::env::var_os("MEMCTL_SELFTEST").map_or_else(|| out.join("selftest.elf"), PathBuf::from);
-        for path in [&plugin, &guest] {
+        let later_plugin = out.join("later/libmemctl.so");
+        for path in [&plugin, &later_plugin, &guest] {
             if !path.exists() {
                 return Err(format!(
-                    "there is no {}; build it with ./build.sh build",
+                    "there is no {}; ./build.sh test rehearsals builds it",
                     path.display()
                 ));
             }
@@ -47,7 +50,11 @@ impl Build {
         {
             return Err("/dev/kvm can't be opened".to_owned());
         }
-        Ok(Self { plugin, guest })
+        Ok(Self {
+            plugin,
+            later_plugin,
+            guest,
+        })
     }
 }
 

@@ -21,6 +21,10 @@ pub const ALL: &[(&str, Rehearsal)] = &[
     ("a guest under load goes on in another process", save_under_load),
     ("a guest on shared memory goes on in another process", save_shared),
     (
+        "a guest under load goes to a later version of the plugin and back",
+        later_version_and_back,
+    ),
+    (
         "what the guest set on its memory is set in the other process",
         save_attributes,
     ),
@@ -68,6 +72,34 @@ fn save_and_restore(build: &Build, scratch: &Path, words: &str, memory: &str) {
     vmm.put("vm.resume", "");
     vmm.until_counted("requests_DONTNEED", SOME);
     // The guest has checked every answer, those on either side of the move with them.
+    for count in vmm.end_load() {
+        assert!(count.requests > 0 && count.right == count.requests, "{count:?}");
+    }
+    vmm.line("load end");
+    vmm.end();
+}
+
+fn later_version_and_back(build: &Build, scratch: &Path) {
+    let mut vmm = Vmm::boot(build, scratch, "mode=hold", &["--memory", "size=64M"]);
+    vmm.line("load begin");
+    vmm.go_on();
+    let versions = [(&build.later_plugin, "forward"), (&build.plugin, "back")];
+    let sections = versions.map(|(plugin, step)| {
+        vmm.until_counted("requests_DONTNEED", SOME);
+        let scratch = scratch.join(step);
+        let snapshot = save(&vmm, &scratch);
+        let channels = vmm.counter("channels");
+        let option = format!("plugin={},channels=16", plugin.display());
+        let arguments = ["--restore", &snapshot, "--memctl", &option];
+        vmm = Vmm::start(build, &scratch, "restored.sock", &arguments);
+        assert_eq!(vmm.counter("channels"), channels);
+        vmm.put("vm.resume", "");
+        let state = std::fs::read_to_string(scratch.join("snapshot/state.json")).unwrap();
+        let state: Value = serde_json::from_str(&state).unwrap();
+        state["device"][16].as_u64().unwrap()
+    });
+    assert_eq!(sections[1], sections[0] + 1, "the later version wrote a section more");
+    vmm.until_counted("requests_DONTNEED", SOME);
     for count in vmm.end_load() {
         assert!(count.requests > 0 && count.right == count.requests, "{count:?}");
     }
