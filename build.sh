@@ -16,7 +16,7 @@ x86_64) RID=linux-x64 ;;
     ;;
 esac
 
-SUITES=(lint docs device model shim counts native rehearsals selftest linux-guest)
+SUITES=(lint docs device model shim counts native packages rehearsals selftest linux-guest)
 
 usage() {
     cat <<'TEXT'
@@ -24,13 +24,14 @@ usage: ./build.sh COMMAND
   build           make out/: libmemctl.so, memctl_plugin.h, memctl-vmm, memctl-top, selftest.elf
   demo            build, boot a guest and show what each function does
   test [SUITE...] build and run every test, or those of some suites: lint, docs, device, model, shim, counts, native,
-                  rehearsals, selftest, linux-guest; the last line is "N passed, N failed, N skipped"
+                  packages, rehearsals, selftest, linux-guest; the last line is "N passed, N failed, N skipped"
   bench [--docs docs]
                   what a request costs, timed and counted, each figure with its bar, into out/ and docs/performance.md
   guest           the Linux guest side: driver, tool and the guest image of the tests
   shell           boot that guest with a shell on this terminal
   fuzz [MINUTES]  fuzz the device and the library (default 10)
-  package         out/memctl-VERSION-linux-x64.tar.gz
+  package         Debian packages, tarballs, symbols, the list of what is linked in, SHA256SUMS: out/packages/
+  managed         what is C#, libmemctl.so and memctl-top, alone
   lint            formatters, analyzers and checkers, as part of test
 Guests run on this machine's /dev/kvm where it boots them, else on an emulated host; MEMCTL_EMULATED=1 asks for that.
 TEXT
@@ -197,6 +198,7 @@ test_suite() {
         results tap counts "${words[@]}"
         ;;
     native) tests/native/run.sh || FAILED=1 ;;
+    packages) results tap packages tests/packages/run.sh ;;
     rehearsals)
         build_later_plugin
         cargo_words test "$(runner "$TOP/tests/host/with-kvm.sh" -k debian bare-metal --)" -p memctl-vmm --test life_cycle
@@ -247,16 +249,17 @@ fuzz() {
     tests/native/fuzz/run.sh "$(($1 * 30))"
 }
 
+# memctl-vmm is built anew for the packages: no path of this machine gets into it.
 package() {
     build_all
-    local version name
-    version=$(sed -n 's/.*<Version>\(.*\)<\/Version>.*/\1/p' Directory.Build.props)
-    name=memctl-$version-$RID
-    rm -rf "${OUT:?}/$name"
-    mkdir -p "$OUT/$name"
-    cp -r "$OUT/libmemctl.so" "$OUT/memctl_plugin.h" "$OUT/memctl-vmm" README.md CHANGELOG.md LICENSE docs "$OUT/$name/"
-    tar -C "$OUT" --sort=name --owner=0 --group=0 -czf "$OUT/$name.tar.gz" "$name"
-    echo "out/$name.tar.gz"
+    log "packages"
+    local flags=("--remap-path-prefix=$TOP=/memctl" "--remap-path-prefix=$(memctl_cache "$TOP")=/crates"
+        "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo")
+    RUSTFLAGS=${flags[*]} run_cargo build --release -p memctl-vmm --target-dir "$OUT/packages/target"
+    install -D -t "$OUT/packages/bin" "$OUT/packages/target/release/memctl-vmm"
+    native/packages/make.sh debian
+    native/packages/make.sh tarballs
+    (cd "$OUT/packages" && ls -- *.deb *.tar.xz *.json SHA256SUMS)
 }
 
 case ${1:-help} in
@@ -289,6 +292,12 @@ shell)
     ;;
 fuzz) fuzz "${2:-10}" ;;
 package) package ;;
+managed)
+    need_for_build
+    mkdir -p "$OUT"
+    build_plugin
+    build_top
+    ;;
 help | -h | --help) usage ;;
 *)
     usage >&2
