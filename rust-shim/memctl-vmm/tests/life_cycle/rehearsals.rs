@@ -98,7 +98,11 @@ fn later_version_and_back(build: &Build, scratch: &Path) {
         let state: Value = serde_json::from_str(&state).unwrap();
         state["device"][16].as_u64().unwrap()
     });
-    assert_eq!(sections[1], sections[0] + 1, "the later version wrote a section more");
+    assert_eq!(
+        sections[1],
+        sections[0] + 1,
+        "the later version wrote a section more"
+    );
     vmm.until_counted("requests_DONTNEED", SOME);
     for count in vmm.end_load() {
         assert!(count.requests > 0 && count.right == count.requests, "{count:?}");
