@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Checks what documents and code say about each other, TAP on standard output: every section of docs/protocol.md that is cited
-# (protocol, "Section") exists, every relative link between documents resolves, with its anchor, and every folder of the README's
-# map is there.
+# (protocol, "Section") exists, every relative link between documents resolves, with its anchor, every folder of the README's map is
+# there, and docs/operations.md has the metrics that memctl-top offers.
 #
 #   tests/docs/run.sh [DIRECTORY]     a git checkout; default: the one that this script is in
 set -euo pipefail
@@ -117,6 +117,12 @@ while read -r folder; do
 	[ -d "$folder" ] || { status=1 && echo "# README.md: no folder $folder"; }
 done <<<"$folders"
 row "$status" "folders of the map in README.md"
+
+# names FILE QUOTE: what stands between two QUOTEs and is a metric's name.
+names() { grep -o "$2memctl_[a-z_]*$2" "$1" | tr -d "$2" | sort -u; }
+status=0
+diff <(names src/Memctl.Top/Views/MetricsText.cs '"') <(names docs/operations.md '`') | sed 's/^/# /' || status=1
+row "$status" "metrics of docs/operations.md"
 
 echo "1..$number"
 exit "$failed"
