@@ -4,10 +4,12 @@
 # guest.sh: what Cloud Hypervisor's integration tests boot and load, from
 # Debian's packages, in out/cloud-hypervisor/:
 #
-#   workloads/    the disk image and the kernel, at the file names that the
-#                 harness expects below $HOME
+#   workloads/    disk images and the kernel, at the file names that the harness
+#                 expects below $HOME. The kernel is there under the names of
+#                 firmware too: what is booted so then starts from the first disk
 #   initramfs.img modules that Debian's kernel does not have built in
-#   driver/       memctl.ko for that kernel and the static command memctl
+#   driver/       memctl.ko for that kernel, and static programs: the command
+#                 memctl, memctl-churn and memctl-dma (guest/*.c)
 #
 # The disk has one partition with a small system that does of cloud-init what
 # the harness needs. What is newer than its sources is left alone.
@@ -28,6 +30,7 @@ packages=(
 	bash libtinfo6 coreutils libacl1 libattr1 libgmp10 libselinux1 libpcre2-8-0 grep libc6
 	dropbear-bin libtomcrypt1 libtommath1 libcrypt1 zlib1g
 	openssh-client libssl3 socat libwrap0 libnsl2 libtirpc3
+	util-linux libblkid1 libmount1 libsmartcols1 libudev1 libuuid1
 	libgssapi-krb5-2 libkrb5-3 libk5crypto3 libkrb5support0 libcom-err2 libkeyutils1
 )
 
@@ -135,6 +138,10 @@ build_driver() {
 	mkdir -p "$out/driver"
 	cp "$out/guest/modules/$release/memctl.ko" "$out/guest/bin/memctl" "$out/driver/"
 	strip --strip-debug "$out/driver/memctl.ko"
+	for name in churn dma; do
+		gcc -O2 -std=gnu11 -Wall -Wextra -Werror -Wshadow -static -I"$repository/native/guest/include/uapi" \
+			-o "$out/driver/memctl-$name" "$here/guest/$name.c"
+	done
 }
 
 mkdir -p "$out/workloads"
@@ -147,10 +154,18 @@ fi
 release=$(basename "$debian"/lib/modules/*)
 build_driver
 if [ ! -e "$out/initramfs.img" ] || [ ! -e "$image" ] ||
-	[ -n "$(find "$0" "$here/guest" -newer "$image" -print -quit)" ]; then
+	[ -n "$(find "$0" "$here/guest" -type f ! -name "*.c" -newer "$image" -print -quit)" ]; then
 	work=$(mktemp -d "$out/work.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
 	cp "$debian"/boot/vmlinuz-* "$out/workloads/vmlinux-x86_64"
+	for name in hypervisor-fw CLOUDHV.fd; do
+		ln -sf vmlinux-x86_64 "$out/workloads/$name"
+	done
+	mkdir "$work/files"
+	echo bar > "$work/files/foo"
+	truncate -s 16M "$work/blk.img"
+	mke2fs -q -t ext4 -d "$work/files" "$work/blk.img"
+	mv "$work/blk.img" "$out/workloads/"
 	build_initramfs "$work/initramfs"
 	build_disk "$work/disk"
 fi

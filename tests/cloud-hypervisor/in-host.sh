@@ -9,7 +9,16 @@ harness=$1
 shift
 
 if [ ! -e /dev/net/tun ]; then
-	modprobe tun 2> /dev/null || insmod "$MEMCTL_TUN"
+	modprobe tun 2> /dev/null || insmod "$MEMCTL_DRIVERS/net/tun.ko"
+fi
+if [ -n "${MEMCTL_PASSTHROUGH:-}" ]; then
+	for module in vfio vfio_virqfd vfio_iommu_type1 pci/vfio-pci-core pci/vfio-pci; do
+		insmod "$MEMCTL_DRIVERS/vfio/$module.ko"
+	done
+	device=$(dirname "$(grep -lx 0x010802 /sys/bus/pci/devices/*/class)")
+	echo vfio-pci > "$device/driver_override"
+	echo "${device##*/}" > /sys/bus/pci/drivers_probe
+	export MEMCTL_VFIO=${device##*/}
 fi
 ip link set lo up
 
@@ -25,5 +34,7 @@ trap 'rm -rf "$home"' EXIT
 mkdir "$home/workloads"
 ln -s "$MEMCTL_WORKLOADS"/* "$home/workloads/"
 status=0
-HOME=$home BUILD_TARGET=$MEMCTL_BUILD_TARGET RUST_BACKTRACE=1 "$harness" --test-threads=1 "$@" || status=$?
+# Times of single tests are an option that the harness has for unstable compilers only.
+HOME=$home BUILD_TARGET=$MEMCTL_BUILD_TARGET RUST_BACKTRACE=1 RUSTC_BOOTSTRAP=1 \
+	"$harness" --test-threads=1 -Zunstable-options --report-time "$@" || status=$?
 exit "$status"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# run.sh [-b BINARY] [-c VMM] TREE [TEST...]: Cloud Hypervisor's integration
+# run.sh [OPTION...] TREE [TEST...]: Cloud Hypervisor's integration
 # tests on a tree that has been built with memctl, in a host whose KVM runs
 # Linux. Prints the harness's own output; its status is the harness's.
 #
@@ -9,7 +9,9 @@
 #   TEST  as the harness filters names; all tests of the binary otherwise
 #   -b    integration test binary: memctl (the default), or integration
 #   -c    the VMM instead of the tree's, such as one without memctl
+#   -d    gives each VM that is created a memctl device (--memctl-default)
 #   -m    MiB of an emulated host (7168)
+#   -v    gives an emulated host a disk to pass through (test_memctl_vfio)
 #
 # CARGO_TARGET_DIR names the tree's target folder if it is another one. PLUGIN
 # is the plugin, out/libmemctl.so by default. What has to be built in the tree:
@@ -26,17 +28,23 @@ out=$repository/out/cloud-hypervisor
 # One test boots, plugs, saves and restores in some minutes where processors are emulated.
 limit_seconds=3600
 
-binary=memctl vmm='' memory=7168
-while getopts b:c:m: option; do
+usage() {
+	die "usage: run.sh [-b BINARY] [-c VMM] [-d] [-m MIB] [-v] TREE [TEST...]"
+}
+
+binary=memctl vmm='' memory=7168 default='' disk=''
+while getopts b:c:dm:v option; do
 	case $option in
 	b) binary=$OPTARG ;;
 	c) vmm=$(realpath "$OPTARG") ;;
+	d) default=yes ;;
 	m) memory=$OPTARG ;;
-	*) die "usage: run.sh [-b BINARY] [-c VMM] [-m MIB] TREE [TEST...]" ;;
+	v) disk=$out/disk.img ;;
+	*) usage ;;
 	esac
 done
 shift $((OPTIND - 1))
-[ $# -ge 1 ] || die "usage: run.sh [-b BINARY] [-c VMM] [-m MIB] TREE [TEST...]"
+[ $# -ge 1 ] || usage
 tree=$(realpath "$1")
 shift
 target=$(realpath "${CARGO_TARGET_DIR:-$tree/target}")
@@ -57,20 +65,37 @@ done
 need_programs mkdosfs dosfstools mcopy mtools socat socat ip iproute2
 "$here/guest.sh"
 # The harness starts what it finds in TREE/target/$BUILD_TARGET/release. It passes no initramfs, which Debian's
-# kernel needs.
+# kernel needs: neither on the command line nor in the body of vm.create.
 mkdir -p "$out/bin/release" "$tree/target"
-cp -L "$remote" "$out/bin/release/ch-remote"
+[ -z "$default" ] || default="--memctl-default 'plugin=$plugin'"
 cat > "$out/bin/release/cloud-hypervisor" <<-WRAPPER
 	#!/bin/sh
 	case " \$* " in
-	*" --kernel "*) exec '$vmm' "\$@" --initramfs '$out/initramfs.img' ;;
+	*" --kernel "*) exec '$vmm' "\$@" $default --initramfs '$out/initramfs.img' ;;
 	esac
-	exec '$vmm' "\$@"
+	exec '$vmm' "\$@" $default
 WRAPPER
-chmod +x "$out/bin/release/cloud-hypervisor"
+cat > "$out/bin/release/ch-remote" <<-WRAPPER
+	#!/bin/sh
+	case " \$* " in
+	*" create "*)
+		for body; do :; done
+		sed -i 's|"payload":{|&"initramfs":"$out/initramfs.img",|' "\$body"
+		;;
+	esac
+	exec '$remote' "\$@"
+WRAPPER
+chmod +x "$out"/bin/release/*
 
-tun=$(echo "$("$here/../host/fetch.sh" 6.1)"/lib/modules/*/kernel/drivers/net/tun.ko)
-export MEMCTL_TUN=$tun MEMCTL_PLUGIN=$plugin MEMCTL_GUEST=$out/driver MEMCTL_WORKLOADS=$out/workloads
+if [ -n "$disk" ]; then
+	# As memctl-dma expects it.
+	perl -e 'print pack "C*", map { ($_ + ($_ >> 12)) & 255 } $_ << 12 .. ($_ << 12) + 4095 for 0 .. 1023' > "$disk"
+	export MEMCTL_PASSTHROUGH=$disk
+fi
+# The harness gives up on a guest after so many seconds: of a processor that an emulated host does not share.
+export MEMCTL_ICOUNT=${MEMCTL_ICOUNT:-1}
+drivers=$(echo "$("$here/../host/fetch.sh" 6.1)"/lib/modules/*/kernel/drivers)
+export MEMCTL_BODIES=$here/bodies MEMCTL_DRIVERS=$drivers MEMCTL_PLUGIN=$plugin MEMCTL_GUEST=$out/driver MEMCTL_WORKLOADS=$out/workloads
 MEMCTL_BUILD_TARGET=$(realpath --relative-to="$tree/target" "$out/bin")
 export MEMCTL_BUILD_TARGET
 exec "$here/../host/with-kvm.sh" -k debian -m "$memory" -t "$limit_seconds" linux -- \
