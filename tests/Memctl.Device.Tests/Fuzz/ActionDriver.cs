@@ -24,7 +24,7 @@ internal sealed class ActionDriver
     private const ulong Page = DeviceModel.Page;
 
     private static readonly DeviceOptions _options = OptionParser.Parse(
-        string.Create(CultureInfo.InvariantCulture, $"channels={MaxChannels},max_splits={MaxSplits},max_locked={MaxLocked},max_log_lines=1,max_request_time=60000000"));
+        string.Create(CultureInfo.InvariantCulture, $"channels={MaxChannels},max_splits={MaxSplits},max_locked={MaxLocked},max_log_lines=1,max_request_time=60000000,on_fault=open"));
 
     private readonly byte[] _actions;
     private readonly StringBuilder _story = new();
@@ -92,9 +92,7 @@ internal sealed class ActionDriver
                 ResetMachine();
                 break;
             case 6:
-                _model.Inhibited = Next() % 2 == 1;
-                Tell($"inhibit {_model.Inhibited}");
-                _device.InhibitDiscard(_model.Inhibited);
+                Switch(Next());
                 break;
             case 7:
                 SaveAndRestore();
@@ -108,6 +106,46 @@ internal sealed class ActionDriver
             default:
                 Request();
                 break;
+        }
+    }
+
+    private void Switch(byte which)
+    {
+        bool enabled = which % 2 == 1;
+        int what = which / 2 % 4;
+        Tell($"switch {what} to {enabled}");
+        switch (what)
+        {
+            case 0:
+                _model.Inhibited = enabled;
+                _device.InhibitDiscard(enabled);
+                break;
+            case 1:
+                _model.KeptReadable = enabled;
+                _device.KeepReadable(enabled);
+                break;
+            case 2:
+                _model.KeptAccessible = enabled;
+                _device.KeepAccessible(enabled);
+                break;
+            default:
+                ulong? address = enabled ? Address() : null;
+                bool opened = _model.ResolveFault(address);
+                Assert.Equal(opened ? null : DeviceFault.NotFound, FaultOf(() => _device.ResolveFault(address)));
+                break;
+        }
+    }
+
+    private static DeviceFault? FaultOf(Action call)
+    {
+        try
+        {
+            call();
+            return null;
+        }
+        catch (DeviceException exception)
+        {
+            return exception.Fault;
         }
     }
 
@@ -234,6 +272,8 @@ internal sealed class ActionDriver
         _device.InhibitDiscard(_model.Inhibited);
         _device.Restore(DeviceStateCodec.Decode(state));
         Assert.Equal(state, DeviceStateCodec.Encode(_device.Save()));
+        _device.KeepReadable(_model.KeptReadable);
+        _device.KeepAccessible(_model.KeptAccessible);
     }
 
     private void Request()

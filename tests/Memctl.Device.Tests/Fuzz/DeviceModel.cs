@@ -30,6 +30,10 @@ internal sealed class DeviceModel(int maxChannels, int maxSplits, ulong maxLocke
 
     internal bool Inhibited { get; set; }
 
+    internal bool KeptReadable { get; set; }
+
+    internal bool KeptAccessible { get; set; }
+
     internal uint CommandReads => State == "Disconnected" ? Wire.ERROR : Wire.ACK;
 
     internal ModelPage At(ulong page) => _pages.GetValueOrDefault(page, _plain);
@@ -185,11 +189,42 @@ internal sealed class DeviceModel(int maxChannels, int maxSplits, ulong maxLocke
         return (failure.Errno, 0);
     }
 
+    /// <summary>A vCPU ran into a page, or into one that is not known. Whether anything was protected there.</summary>
+    internal bool ResolveFault(ulong? address)
+    {
+        ulong[] opened = address is { } known
+            ? [.. PagesLike(known / Page * Page)]
+            : [.. _pages.Where(entry => entry.Value.Closed != 0).Select(entry => entry.Key)];
+        foreach (ulong page in opened)
+        {
+            _pages[page] = _pages[page] with { Closed = 0 };
+        }
+
+        return opened.Length > 0;
+    }
+
     /// <summary>What the kernel must hold for a page.</summary>
     internal KernelPage KernelPageOf(ulong page)
     {
         ModelPage set = At(page);
-        return new KernelPage(3 & ~set.Closed, set.Locked, set.DontDump, set.Merging == 1, set.Name == 0 ? "" : $"memctl-{set.Name}");
+        int kept = KeptAccessible ? 3 : KeptReadable ? 1 : 0;
+        return new KernelPage((3 & ~set.Closed) | kept, set.Locked, set.DontDump, set.Merging == 1, set.Name == 0 ? "" : $"memctl-{set.Name}");
+    }
+
+    /// <summary>A protected page and those in a row with it that are as it is; none if it is not protected.</summary>
+    private IEnumerable<ulong> PagesLike(ulong page)
+    {
+        ModelPage like = At(page);
+        ulong first = page;
+        while (like.Closed != 0 && At(first - Page) == like)
+        {
+            first -= Page;
+        }
+
+        for (ulong next = first; like.Closed != 0 && At(next) == like; next += Page)
+        {
+            yield return next;
+        }
     }
 
     private bool AnyProtected(ulong buffer) =>
