@@ -69,7 +69,7 @@ void fuzz_reset(void)
 	fuzz_expect(plugin.device_reset(fuzz.device), MEMCTL_OK, "device_reset");
 }
 
-static void resolve_fault(uint8_t which)
+static void open_page(uint8_t which)
 {
 	uint64_t address = slot_base(which >> 5) + PAGE;
 	bool all = which & 4;
@@ -106,7 +106,7 @@ void fuzz_switch(uint8_t which)
 			break;
 		}
 		if (which & 16) {
-			resolve_fault(which);
+			open_page(which);
 			break;
 		}
 		fuzz_expect(plugin.keep_readable(fuzz.device, 2), MEMCTL_INVALID_ARGUMENT, "keep_readable(2)");
