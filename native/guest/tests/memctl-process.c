@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Discards of processes' memory by their own addresses (MEMCTL_IOCTL_PROCESS_RANGES):
- * what is acted on, what is refused by which name, and what happens when the process
- * unmaps meanwhile. What lasts is in memctl-hold.c.
+ * what is acted on, and what is refused by which name. What lasts is in memctl-hold.c,
+ * what happens when the process unmaps meanwhile in memctl-race.c.
  */
 #include <fcntl.h>
-#include <pthread.h>
 #include <sched.h>
 #include <time.h>
 
@@ -276,61 +275,6 @@ static void test_other(void)
 	munmap(memory, 8 * PAGE);
 }
 
-#define RACE_PAGES	64UL
-#define RACE_ROUNDS	400
-
-static char *volatile race_memory;
-static volatile bool race_over;
-
-/* Unmaps and maps anew, over and over; what it maps must be empty and keep. */
-static void *unmapper(void *wrong)
-{
-	for (uint64_t round = 1; !race_over; round++) {
-		char *own = map(RACE_PAGES * PAGE, MAP_PRIVATE);
-
-		/* Pages that the other thread's request let go of are among these. */
-		pattern_fill(own, RACE_PAGES * PAGE, round);
-		munmap(race_memory, RACE_PAGES * PAGE);
-		if (mmap(race_memory, RACE_PAGES * PAGE, PROT_READ | PROT_WRITE,
-			 MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != race_memory)
-			tap_bail_out("mmap: %s", strerror(errno));
-		memset(race_memory, 1, RACE_PAGES * PAGE);
-		*(size_t *)wrong += !pattern_intact(own, 0, RACE_PAGES * PAGE, round);
-		munmap(own, RACE_PAGES * PAGE);
-	}
-	return NULL;
-}
-
-static void test_race(void)
-{
-	struct memctl_range ranges[RACE_PAGES];
-	size_t wrong = 0, failed = 0;
-	pthread_t thread;
-	int fd = memctl_open();
-
-	race_memory = map(RACE_PAGES * PAGE, MAP_PRIVATE);
-	for (size_t i = 0; i < RACE_PAGES; i++)
-		ranges[i] = range_of(race_memory + i * PAGE, PAGE);
-	if (pthread_create(&thread, NULL, unmapper, &wrong))
-		tap_bail_out("no thread");
-	for (int i = 0; i < RACE_ROUNDS; i++) {
-		struct memctl_result result;
-		int ret = memctl_process(fd, MEMCTL_SELF, discard, ranges, RACE_PAGES, 0, &result);
-
-		failed += ret != 0;
-		ret = memctl_process(fd, MEMCTL_SELF, MEMCTL_MLOCK, ranges, RACE_PAGES, 0, &result);
-		failed += ret && ret != -EFAULT && ret != -ENOMEM;
-		memctl_process(fd, MEMCTL_SELF, MEMCTL_MUNLOCK, ranges, RACE_PAGES, 0, NULL);
-		sched_yield();
-	}
-	race_over = true;
-	pthread_join(thread, NULL);
-	close(fd);
-	tap_check(!failed, "requests while a thread unmaps: %zu failed", failed);
-	tap_check(!wrong, "none hit what the thread mapped elsewhere: %zu did", wrong);
-	munmap(race_memory, RACE_PAGES * PAGE);
-}
-
 int main(void)
 {
 	if (!open_for_pages("memory of processes"))
@@ -341,6 +285,5 @@ int main(void)
 	test_refused();
 	test_merged();
 	test_other();
-	test_race();
 	return tap_finish() ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -76,7 +76,7 @@ test_suspend() {
 
 # The guest side's own test programs, which know nothing of the host.
 test_programs() {
-	for program in memctl-ioctl memctl-ioctl-32 memctl-ranges memctl-ranges-32 memctl-process memctl-hold \
+	for program in memctl-ioctl memctl-ioctl-32 memctl-ranges memctl-ranges-32 memctl-process memctl-hold memctl-race \
 		memctl-purge memctl-key memctl-codes "memctl-tool /bin/memctl"; do
 		[ -x "/bin/${program%% *}" ] || continue
 		$program
