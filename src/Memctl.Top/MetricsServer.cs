@@ -6,7 +6,10 @@ using Memctl.Top.Views;
 
 namespace Memctl.Top;
 
-/// <summary>Answers every HTTP request on a Unix socket with the last text. One client after the other, each with a limit of time and bytes.</summary>
+/// <summary>
+/// Answers every HTTP request on a Unix socket with the last text. One client after the other, each with a limit of time and
+/// bytes.
+/// </summary>
 internal sealed class MetricsServer : IDisposable
 {
     private const int MaxRequest = 8192;
@@ -63,7 +66,8 @@ internal sealed class MetricsServer : IDisposable
                 limit.CancelAfter(_patience);
                 await AnswerAsync(client, limit.Token).ConfigureAwait(false);
             }
-            catch (Exception exception) when (exception is OperationCanceledException or SocketException or ObjectDisposedException)
+            catch (Exception exception)
+                when (exception is OperationCanceledException or SocketException or ObjectDisposedException)
             {
                 // A client that went, or was too slow; or the end.
             }
@@ -86,7 +90,8 @@ internal sealed class MetricsServer : IDisposable
 
         byte[] body = Encoding.UTF8.GetBytes(_text);
         string head = string.Create(CultureInfo.InvariantCulture,
-            $"HTTP/1.1 200 OK\r\nContent-Type: {MetricsText.ContentType}\r\nContent-Length: {body.Length}\r\nConnection: close\r\n\r\n");
+            $"HTTP/1.1 200 OK\r\nContent-Type: {MetricsText.ContentType}\r\n" +
+            $"Content-Length: {body.Length}\r\nConnection: close\r\n\r\n");
         await client.SendAsync((byte[])[.. Encoding.ASCII.GetBytes(head), .. body], cancellation).ConfigureAwait(false);
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Memctl.Top.Model;
 using Memctl.Top.Reading;
@@ -14,7 +15,8 @@ internal static class Reports
 
     /// <summary>Takes the samples and writes what was asked for.</summary>
     /// <returns>The exit status: 1 if there is no VM.</returns>
-    internal static async Task<int> RunAsync(TopOptions options, IAnsiConsole console, TextWriter output, CancellationToken cancellation)
+    internal static async Task<int> RunAsync(
+        TopOptions options, IAnsiConsole console, TextWriter output, CancellationToken cancellation)
     {
         using var server = options.Listen is { } socket ? MetricsServer.Listen(socket.FullName) : null;
         var moments = new List<Snapshot>();
@@ -24,7 +26,8 @@ internal static class Reports
             {
                 foreach (Snapshot vm in sample)
                 {
-                    await output.WriteLineAsync(JsonSerializer.Serialize(vm, SnapshotJson.Default.Snapshot)).ConfigureAwait(false);
+                    string line = JsonSerializer.Serialize(vm, SnapshotJson.Default.Snapshot);
+                    await output.WriteLineAsync(line).ConfigureAwait(false);
                 }
 
                 await output.FlushAsync(cancellation).ConfigureAwait(false);
@@ -49,7 +52,7 @@ internal static class Reports
     private static bool IsText(TopOptions options) => options.Once || !options.IsReport;
 
     private static async IAsyncEnumerable<IReadOnlyList<Snapshot>> SamplesAsync(
-        TopOptions options, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellation)
+        TopOptions options, [EnumeratorCancellation] CancellationToken cancellation)
     {
         if (options.Read.Count != 0)
         {
@@ -59,8 +62,8 @@ internal static class Reports
 
         bool endless = options.Count == 0 && (options.MetricsFile is not null || options.Listen is not null);
         using HostReader host = options.Vm is { } which
-            ? await HostReader.OfOneAsync(new ProcFiles(), which).ConfigureAwait(false)
-            : HostReader.OfAll(new ProcFiles());
+            ? await HostReader.OfOneAsync(new ProcFiles(), which, VmmApi.LongPatience).ConfigureAwait(false)
+            : HostReader.OfAll(new ProcFiles(), VmmApi.LongPatience);
         if (options.Interval > TimeSpan.Zero && !endless)
         {
             await host.BeginRatesAsync().ConfigureAwait(false);
@@ -100,7 +103,9 @@ internal static class Reports
         try
         {
             Snapshot? snapshot = JsonSerializer.Deserialize(line, SnapshotJson.Default.Snapshot);
-            return snapshot?.Version == Snapshot.KnownVersion ? snapshot : throw new UnseenException($"{place}: not a snapshot of version {Snapshot.KnownVersion}");
+            return snapshot?.Version == Snapshot.KnownVersion
+                ? snapshot
+                : throw new UnseenException($"{place}: not a snapshot of version {Snapshot.KnownVersion}");
         }
         catch (JsonException exception)
         {

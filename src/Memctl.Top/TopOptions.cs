@@ -37,7 +37,9 @@ internal sealed record TopOptions
     /// <summary>Time between two samples.</summary>
     public TimeSpan Interval { get; init; }
 
-    /// <summary>Samples to take; 0: no end for the screen, <see cref="MetricsFile"/> and <see cref="Listen"/>, else one.</summary>
+    /// <summary>
+    /// Samples to take; 0: no end for the screen, <see cref="MetricsFile"/> and <see cref="Listen"/>, else one.
+    /// </summary>
     public int Count { get; init; }
 
     /// <summary>Rows of the map; 0: as many as suit.</summary>
@@ -50,7 +52,8 @@ internal sealed record TopOptions
     public ulong To { get; init; } = ulong.MaxValue;
 
     /// <summary>Whether the output is something other than the screen.</summary>
-    internal bool IsReport => Once || Json || Html is not null || Svg is not null || Metrics || MetricsFile is not null || Listen is not null;
+    internal bool IsReport =>
+        Once || Json || Html is not null || Svg is not null || Metrics || MetricsFile is not null || Listen is not null;
 }
 
 /// <summary>The command line of memctl-top. man/memctl-top.1 describes it for users.</summary>
@@ -68,8 +71,17 @@ internal static class TopCommand
 
     private static readonly Option<bool> _once = new("--once", "-1") { Description = "print once, as text" };
     private static readonly Option<bool> _json = new("--json") { Description = "print snapshots as JSON, a line each" };
-    private static readonly Option<FileInfo?> _html = new("--html") { Description = "write a page that stands alone", HelpName = "FILE" };
-    private static readonly Option<FileInfo?> _svg = new("--svg") { Description = "write the map of one VM as a picture", HelpName = "FILE" };
+
+    private static readonly Option<FileInfo?> _html = new("--html")
+    {
+        Description = "write a page that stands alone", HelpName = "FILE",
+    };
+
+    private static readonly Option<FileInfo?> _svg = new("--svg")
+    {
+        Description = "write the map of one VM as a picture", HelpName = "FILE",
+    };
+
     private static readonly Option<bool> _metrics = new("--metrics") { Description = "print OpenMetrics text" };
 
     private static readonly Option<FileInfo?> _metricsFile = new("--metrics-file")
@@ -99,7 +111,9 @@ internal static class TopCommand
 
     private static readonly Option<ulong> _from = new("--from")
     {
-        Description = "first guest-physical address of the map, as 0x100000000 or 4G", HelpName = "ADDRESS", CustomParser = ParseAddress,
+        Description = "first guest-physical address of the map, as 0x100000000 or 4G",
+        HelpName = "ADDRESS",
+        CustomParser = ParseAddress,
     };
 
     private static readonly Option<ulong> _to = new("--to")
@@ -111,7 +125,8 @@ internal static class TopCommand
     /// <summary>The root command, which calls <paramref name="run"/>.</summary>
     internal static RootCommand Create(Func<TopOptions, CancellationToken, Task<int>> run)
     {
-        _interval.Validators.Add(static result => Require(result, result.GetValueOrDefault<double>() is >= 0 and <= 86400, "0 to 86400 seconds"));
+        _interval.Validators.Add(static result =>
+            Require(result, result.GetValueOrDefault<double>() is >= 0 and <= 86400, "0 to 86400 seconds"));
         _count.Validators.Add(static result => Require(result, result.GetValueOrDefault<int>() >= 1, "1 or more"));
         _rows.Validators.Add(static result => Require(result, result.GetValueOrDefault<int>() is >= 1 and <= 4096, "1 to 4096"));
         var command = new RootCommand("Shows what the guests of this host did to their memory.")
@@ -146,10 +161,9 @@ internal static class TopCommand
         string text = result.Tokens[0].Value;
         int shift = "KMGT".IndexOf(char.ToUpperInvariant(text.LastOrDefault()));
         bool hexadecimal = text.StartsWith("0x", StringComparison.OrdinalIgnoreCase);
-        bool parsed = hexadecimal
-            ? ulong.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong value)
-            : ulong.TryParse(shift < 0 ? text : text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out value);
-        if (!parsed)
+        ReadOnlySpan<char> digits = hexadecimal ? text.AsSpan(2) : shift < 0 ? text : text.AsSpan(0, text.Length - 1);
+        NumberStyles style = hexadecimal ? NumberStyles.AllowHexSpecifier : NumberStyles.None;
+        if (!ulong.TryParse(digits, style, CultureInfo.InvariantCulture, out ulong value))
         {
             result.AddError($"'{text}' is no address: 0x100000000 and 4G are.");
         }

@@ -6,7 +6,9 @@ namespace Memctl.Top.Tests;
 /// <summary>Chromium without a window. It opens a page and reports what is to be seen there: text, colours, places.</summary>
 internal static class Browser
 {
-    /// <summary>Runs in the page, when the page's own script has run: the text that is visible, and each cell that can be pointed at.</summary>
+    /// <summary>
+    /// Runs in the page, when the page's own script has run: the text that is visible, and each cell that can be pointed at.
+    /// </summary>
     private const string Look = """
         <script>
         const cells = [];
@@ -50,8 +52,9 @@ internal static class Browser
             File.WriteAllText(page, html.Replace("</body>", Look + "</body>", StringComparison.Ordinal));
             using Process browser = Process.Start(new ProcessStartInfo(_program!,
             [
-                "--headless", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND", $"--user-data-dir={folder.FullName}/profile",
-                $"--blink-settings=preferredColorScheme={(dark ? 0 : 1)}", $"--window-size={width},900", "--dump-dom", $"file://{page}{address}",
+                "--headless", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND",
+                $"--user-data-dir={folder.FullName}/profile", $"--blink-settings=preferredColorScheme={(dark ? 0 : 1)}",
+                $"--window-size={width},900", "--dump-dom", $"file://{page}{address}",
             ])
             { RedirectStandardOutput = true, RedirectStandardError = true })!;
             Task<string> errors = browser.StandardError.ReadToEndAsync();
@@ -78,7 +81,8 @@ internal static class Browser
 internal sealed record Sight(string Text, IReadOnlyList<SeenCell> Cells, string Page, double Width, double View)
 {
     /// <summary>The cell of the map at a guest-physical address.</summary>
-    internal SeenCell At(ulong address) => Cells.Single(cell => cell.Title.StartsWith($"0x{address:x9},", StringComparison.Ordinal));
+    internal SeenCell At(ulong address) =>
+        Cells.Single(cell => cell.Title.StartsWith($"0x{address:x9},", StringComparison.Ordinal));
 }
 
 /// <summary>A rectangle.</summary>

@@ -17,8 +17,8 @@ public sealed class HtmlTests
         {
             (0ul, "resident", "rgb(84, 163, 255)"), (8ul, "huge", "rgb(5, 80, 174)"), (12ul, "swapped", "rgb(191, 57, 137)"),
             (14ul, "absent", "rgb(234, 238, 242)"), (16ul, "guarded", "rgb(207, 34, 46)"), (20ul, "read-only", "rgb(188, 76, 0)"),
-            (24ul, "locked", "rgb(26, 127, 55)"), (28ul, "no-dump", "rgb(130, 80, 223)"), (32ul, "unmergeable", "rgb(14, 122, 136)"),
-            (36ul, "named", "rgb(140, 149, 159)"),
+            (24ul, "locked", "rgb(26, 127, 55)"), (28ul, "no-dump", "rgb(130, 80, 223)"),
+            (32ul, "unmergeable", "rgb(14, 122, 136)"), (36ul, "named", "rgb(140, 149, 159)"),
         })
         {
             SeenCell cell = seen.At(address * Mib);
@@ -27,7 +27,11 @@ public sealed class HtmlTests
             Assert.Contains($" {kind}\t", seen.Text, StringComparison.Ordinal);
         }
 
-        foreach (string expected in new[] { "memctl-1234567", "12M\nresident on the host", "6M\ngiven back so far", "3 refused: DENIED", "DONTNEED\t1500\t2\t6M\t13" })
+        foreach (string expected in new[]
+        {
+            "memctl-1234567", "12M\nresident on the host", "6M\ngiven back so far", "3 refused: DENIED",
+            "DONTNEED\t1500\t2\t6M\t13",
+        })
         {
             Assert.Contains(expected, seen.Text, StringComparison.Ordinal);
         }
@@ -91,7 +95,8 @@ public sealed class HtmlTests
         string picture = SvgMap.Document([Samples.Everything(), Samples.Everything()]);
         System.Xml.Linq.XDocument.Parse(picture);
         Sight seen = Browser.Open($"<!DOCTYPE html><html><body>{picture}</body></html>");
-        Assert.Equal(2, seen.Cells.Count(cell => cell.Title.StartsWith("0x001000000,", StringComparison.Ordinal) && cell.Kind == "guarded"));
+        Assert.Equal(2, seen.Cells.Count(cell =>
+            cell.Title.StartsWith("0x001000000,", StringComparison.Ordinal) && cell.Kind == "guarded"));
         Assert.Contains("12M of 256M resident", seen.Text, StringComparison.Ordinal);
     }
 }

@@ -15,7 +15,7 @@ public sealed class LiveGuestTests
     public async Task Guest_TouchesAndGivesBack_ResidentFollows(string backing, GuestFunction giveBack)
     {
         using var guest = new StandIn(backing, 64);
-        using var reader = new VmReader(new ProcFiles(), guest.Vmm);
+        using var reader = new VmReader(new ProcFiles(), guest.Vmm, VmmApi.LongPatience);
         guest.Touch(0, StandIn.Page); // The buffer of its requests.
         ulong before = (await SnapshotOf(reader)).Totals.Resident;
 
@@ -37,7 +37,7 @@ public sealed class LiveGuestTests
     public async Task SharedGuest_WithDontneed_StaysResident()
     {
         using var guest = new StandIn("shared", 64);
-        using var reader = new VmReader(new ProcFiles(), guest.Vmm);
+        using var reader = new VmReader(new ProcFiles(), guest.Vmm, VmmApi.LongPatience);
         guest.Touch(8 * Mib, 16 * Mib);
         Assert.Equal(0, guest.Ask(GuestFunction.DONTNEED, 8 * Mib, 16 * Mib));
         Snapshot vm = await SnapshotOf(reader);
@@ -60,7 +60,7 @@ public sealed class LiveGuestTests
     public async Task Guest_SetsAnAttribute_CellsShowIt(GuestFunction function, char letter)
     {
         using var guest = new StandIn("private", 64);
-        using var reader = new VmReader(new ProcFiles(), guest.Vmm);
+        using var reader = new VmReader(new ProcFiles(), guest.Vmm, VmmApi.LongPatience);
         Assert.Equal(0, guest.Ask(function, 16 * Mib, 2 * Mib));
         Snapshot vm = await SnapshotOf(reader);
         Assert.Equal(letter, LetterAt(vm, 16 * Mib));
@@ -73,7 +73,7 @@ public sealed class LiveGuestTests
     public async Task Requests_BetweenTwoSamples_AreCountedBySecond()
     {
         using var guest = new StandIn("private", 64);
-        using var reader = new VmReader(new ProcFiles(), guest.Vmm);
+        using var reader = new VmReader(new ProcFiles(), guest.Vmm, VmmApi.LongPatience);
         await reader.BeginRatesAsync();
         for (int count = 0; count < 50; count++)
         {
@@ -92,19 +92,20 @@ public sealed class LiveGuestTests
         using var guest = new StandIn("private", 16);
         foreach (string which in new[] { $"{guest.Pid}", guest.Socket, "vm-one" })
         {
-            using HostReader host = await HostReader.OfOneAsync(new ProcFiles(), which);
+            using HostReader host = await HostReader.OfOneAsync(new ProcFiles(), which, VmmApi.LongPatience);
             Snapshot vm = Assert.Single(await host.ReadAsync(_ => MapWindow.All(8)));
             Assert.Equal((guest.Pid, "vm-one", 16 * Mib), (vm.Pid, vm.Name, vm.Totals.Ram));
         }
 
-        using HostReader all = HostReader.OfAll(new ProcFiles());
+        using HostReader all = HostReader.OfAll(new ProcFiles(), VmmApi.LongPatience);
         Assert.Contains(await all.ReadAsync(_ => MapWindow.All(8)), vm => vm.Pid == guest.Pid);
     }
 
     [Fact]
     public async Task Vmm_WithoutAnswer_IsShownWithTheReason()
     {
-        using var reader = new VmReader(new ProcFiles(), new Vmm(Environment.ProcessId, "gone", "/nonexistent/socket"));
+        var gone = new Vmm(Environment.ProcessId, "gone", "/nonexistent/socket");
+        using var reader = new VmReader(new ProcFiles(), gone, VmmApi.LongPatience);
         Snapshot vm = Assert.Single(await reader.ReadAsync(MapWindow.All(8)));
         Assert.Contains("the VMM's API", Assert.Single(vm.Unseen), StringComparison.Ordinal);
     }
@@ -146,7 +147,7 @@ public sealed class LiveGuestTests
 
     private static DeviceAnswer AnswersOf(StandIn guest)
     {
-        using var api = new VmmApi(guest.Socket);
+        using var api = new VmmApi(guest.Socket, VmmApi.LongPatience);
         return api.ReportsAsync().GetAwaiter().GetResult()[0];
     }
 

@@ -30,11 +30,15 @@ public sealed class MapBuilderTests
     [InlineData(48)]
     public void Ram_OfAnySize_HasRoomInTheRowsAskedFor(int rows)
     {
-        RamSegment[] ram = [new(Page, 5 * Page, 0x1000), new(1 << 20, (37 << 20) + Page, 0x100_0000), new(1ul << 36, 3 * Gib, 0x4000_0000)];
+        RamSegment[] ram =
+        [
+            new(Page, 5 * Page, 0x1000), new(1 << 20, (37 << 20) + Page, 0x100_0000), new(1ul << 36, 3 * Gib, 0x4000_0000),
+        ];
         MemoryMap map = Filled(ram, [], MapWindow.All(rows), PageKind.Absent).Map;
         int taken = map.Rows().Count();
         Assert.InRange(taken, 1, rows);
-        Assert.Equal(ram.Aggregate(0ul, (sum, segment) => sum + segment.Length), map.Cells.Aggregate(0ul, (sum, cell) => sum + cell.Ram));
+        Assert.Equal(
+            ram.Aggregate(0ul, (sum, segment) => sum + segment.Length), map.Cells.Aggregate(0ul, (sum, cell) => sum + cell.Ram));
     }
 
     [Fact]
@@ -43,8 +47,9 @@ public sealed class MapBuilderTests
         RamSegment[] ram = [new(0, 64 * Page, 0x10_0000)];
         AttributeExtent[] attributes =
         [
-            new(2 * Page, Page, "none"), new(3 * Page, 2 * Page, Locked: true, Name: 7), new(9 * Page, 3 * Page, Name: 7, Dontdump: true),
-            new(20 * Page, Page, Mergeable: false, Name: ulong.MaxValue), new(30 * Page, Page, "r", Mergeable: true),
+            new(2 * Page, Page, "none"), new(3 * Page, 2 * Page, Locked: true, Name: 7),
+            new(9 * Page, 3 * Page, Name: 7, Dontdump: true), new(20 * Page, Page, Mergeable: false, Name: ulong.MaxValue),
+            new(30 * Page, Page, "r", Mergeable: true),
         ];
         var builder = new MapBuilder(ram, attributes, Page, new MapWindow(0, ulong.MaxValue, 1, 4 * Page));
         builder.Add(0, 4 * Page, PageKind.Resident);
@@ -79,7 +84,11 @@ public sealed class MapBuilderTests
     public void RowAt_OverHoles_CountsRowsWithRamAlone()
     {
         RamExtent[] ram = [new(0, 100), new(100, 50), new(4096, 64), new(4096 + 80, 200)];
-        ulong[] rows = [.. ram.SelectMany(extent => Enumerable.Range(0, (int)extent.Length).Select(at => (extent.Address + (ulong)at) / 64 * 64)).Distinct()];
+        ulong[] rows =
+        [
+            .. ram.SelectMany(extent => Enumerable.Range(0, (int)extent.Length)
+                .Select(at => (extent.Address + (ulong)at) / 64 * 64)).Distinct(),
+        ];
         for (int from = 0; from < rows.Length; from++)
         {
             for (int steps = -10; steps <= 10; steps++)

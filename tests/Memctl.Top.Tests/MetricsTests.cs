@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using Memctl.Top.Model;
+using Memctl.Top.Reading;
 using Memctl.Top.Views;
 
 namespace Memctl.Top.Tests;
@@ -57,7 +58,7 @@ public sealed partial class MetricsTests
     public async Task Text_OfTheRealDevice_LeavesNothingToOther()
     {
         using var guest = new StandIn("private", 16);
-        using var reader = new VmReader(new Reading.ProcFiles(), guest.Vmm);
+        using var reader = new VmReader(new ProcFiles(), guest.Vmm, VmmApi.LongPatience);
         string text = MetricsText.Of(await reader.ReadAsync(MapWindow.All(8)));
         Assert.DoesNotContain("memctl_other{", text, StringComparison.Ordinal);
         Assert.Contains("function=\"MLOCK\"", text, StringComparison.Ordinal);

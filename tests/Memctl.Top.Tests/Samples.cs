@@ -14,8 +14,8 @@ internal static class Samples
         RamSegment[] ram = [new(0, 256 * Mib, 0x7f00_0000_0000)];
         AttributeExtent[] attributes =
         [
-            new(16 * Mib, Mib, "none"), new(20 * Mib, Mib, "r"), new(24 * Mib, Mib, Locked: true, Name: 12), new(28 * Mib, Mib, Dontdump: true),
-            new(32 * Mib, Mib, Mergeable: false), new(36 * Mib, 2 * Mib, Name: 1234567),
+            new(16 * Mib, Mib, "none"), new(20 * Mib, Mib, "r"), new(24 * Mib, Mib, Locked: true, Name: 12),
+            new(28 * Mib, Mib, Dontdump: true), new(32 * Mib, Mib, Mergeable: false), new(36 * Mib, 2 * Mib, Name: 1234567),
         ];
         var builder = new MapBuilder(ram, attributes, 4096, MapWindow.All(16));
         builder.Add(0, 8 * Mib, PageKind.Resident);
@@ -40,7 +40,8 @@ internal static class Samples
                 ["errors_MLOCK"] = 0, ["bytes_MLOCK"] = Mib, ["refused_DENIED"] = 3, ["refused_commands"] = 1, ["splits"] = 12,
                 ["splits_limit"] = 16384, ["locked_bytes"] = Mib, ["locked_bytes_limit"] = 256 * Mib, ["channels"] = 1,
                 ["channels_limit"] = 4096, ["inaccessible_bytes"] = Mib, ["discard_inhibited"] = 0, ["ignored_accesses"] = 0,
-                ["unanswered_requests"] = 0, ["suppressed_log_records"] = 0, ["managed_allocated_bytes"] = 1000, ["managed_collections"] = 0,
+                ["unanswered_requests"] = 0, ["suppressed_log_records"] = 0, ["managed_allocated_bytes"] = 1000,
+                ["managed_collections"] = 0,
                 ["of_a_later_plugin"] = 5,
             },
         };

@@ -19,8 +19,8 @@ public sealed class TextTests
         Assert.Contains("GGGG............WWWW............LLLL............DDDD", row, StringComparison.Ordinal);
         foreach (string expected in new[]
         {
-            "memctl-1234567", "memctl-12", "RAM 256M", "resident 12M", "huge 4M", "swapped 2M", "given back 6M", "splits 12 of 16k", "DENIED 3",
-            "locked 1M of 256M",
+            "memctl-1234567", "memctl-12", "RAM 256M", "resident 12M", "huge 4M", "swapped 2M", "given back 6M",
+            "splits 12 of 16k", "DENIED 3", "locked 1M of 256M",
         })
         {
             Assert.Contains(expected, text, StringComparison.Ordinal);
@@ -30,7 +30,8 @@ public sealed class TextTests
     [Fact]
     public void Text_WithoutTerminal_FitsEightyColumnsAndHasNoEscapes()
     {
-        foreach (Snapshot[] vms in new Snapshot[][] { [Samples.Everything()], [Samples.Everything("a name of more than it has room for"), Samples.Nothing], [] })
+        Snapshot longName = Samples.Everything("a name of more than it has room for");
+        foreach (Snapshot[] vms in new Snapshot[][] { [Samples.Everything()], [longName, Samples.Nothing], [] })
         {
             string text = TextOf(vms);
             Assert.All(text.Split('\n'), line => Assert.InRange(line.TrimEnd().Length, 0, 80));
@@ -44,7 +45,8 @@ public sealed class TextTests
         string text = TextOf([Samples.Everything("web"), Samples.Nothing]);
         string row = text.Split('\n').Single(line => line.StartsWith("web", StringComparison.Ordinal));
         Assert.Equal(
-            ["web", "4711", "256M", "12M", "2M", "6M", "1M", "1M", "1M", "0%", "13", "3"], row.Split(' ', StringSplitOptions.RemoveEmptyEntries));
+            ["web", "4711", "256M", "12M", "2M", "6M", "1M", "1M", "1M", "0%", "13", "3"],
+            row.Split(' ', StringSplitOptions.RemoveEmptyEntries));
         Assert.Contains("dark: not seen: the VMM does not answer", text, StringComparison.Ordinal);
     }
 
@@ -67,7 +69,8 @@ public sealed class TextTests
     [InlineData(999.6, "1.0k")]
     [InlineData(16384, "16k")]
     [InlineData(2.5e9, "2.5G")]
-    public void Count_OfAnySize_TakesFiveCharacters(double count, string expected) => Assert.Equal(expected, Figures.Count(count));
+    public void Count_OfAnySize_TakesFiveCharacters(double count, string expected) =>
+        Assert.Equal(expected, Figures.Count(count));
 
     private static string TextOf(IReadOnlyList<Snapshot> vms)
     {

@@ -12,16 +12,19 @@ internal static class LiveTop
     /// <summary>Reading takes no more than one part of these of the time.</summary>
     private const int Share = 10;
 
+    private static readonly TimeSpan _patience = TimeSpan.FromSeconds(3);
+
     /// <summary>Runs until the user ends it.</summary>
     /// <exception cref="UnseenException">The VM that was asked for is not there.</exception>
     internal static async Task<int> RunAsync(TopOptions options, IAnsiConsole console, CancellationToken cancellation)
     {
         using HostReader host = options.Vm is { } which
-            ? await HostReader.OfOneAsync(new ProcFiles(), which).ConfigureAwait(false)
-            : HostReader.OfAll(new ProcFiles());
+            ? await HostReader.OfOneAsync(new ProcFiles(), which, _patience).ConfigureAwait(false)
+            : HostReader.OfAll(new ProcFiles(), _patience);
         Channel<ConsoleKeyInfo> keys = ReadKeys();
         var screen = new Screen((ulong)Environment.SystemPageSize);
-        console.AlternateScreen(() => console.Live(new Text("reading")).Overflow(VerticalOverflow.Crop).StartAsync(async context =>
+        LiveDisplay display = console.Live(new Text("reading")).Overflow(VerticalOverflow.Crop);
+        console.AlternateScreen(() => display.StartAsync(async context =>
         {
             int taken = 0;
             while (!screen.IsOver)
@@ -37,7 +40,8 @@ internal static class LiveTop
                     break;
                 }
 
-                await WaitAsync(screen, keys.Reader, context, pause > options.Interval ? pause : options.Interval, cancellation).ConfigureAwait(false);
+                TimeSpan time = pause > options.Interval ? pause : options.Interval;
+                await WaitAsync(screen, keys.Reader, context, time, cancellation).ConfigureAwait(false);
             }
         }).GetAwaiter().GetResult());
         return 0;
@@ -45,7 +49,11 @@ internal static class LiveTop
 
     /// <summary>Serves keys until it is time to read again.</summary>
     private static async Task WaitAsync(
-        Screen screen, ChannelReader<ConsoleKeyInfo> keys, LiveDisplayContext context, TimeSpan time, CancellationToken cancellation)
+        Screen screen,
+        ChannelReader<ConsoleKeyInfo> keys,
+        LiveDisplayContext context,
+        TimeSpan time,
+        CancellationToken cancellation)
     {
         using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         end.CancelAfter(time);

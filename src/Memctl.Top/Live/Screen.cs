@@ -6,7 +6,10 @@ using Spectre.Console.Rendering;
 
 namespace Memctl.Top.Live;
 
-/// <summary>What the screen shows and what keys do to it. Knows no terminal: it takes snapshots and keys, and gives a picture and a window to read.</summary>
+/// <summary>
+/// What the screen shows and what keys do to it. Knows no terminal: it takes snapshots and keys, and gives a picture and a window
+/// to read.
+/// </summary>
 /// <param name="pageSize">The minimum size of a cell.</param>
 internal sealed class Screen(ulong pageSize)
 {

@@ -11,16 +11,18 @@ internal sealed class HostReader : IDisposable
 
     private readonly ProcFiles _proc;
     private readonly bool _isOne;
+    private readonly TimeSpan _patience;
     private readonly Dictionary<int, VmReader> _readers = [];
     private DateTime _listed;
 
-    private HostReader(ProcFiles proc, Vmm? one)
+    private HostReader(ProcFiles proc, Vmm? one, TimeSpan patience)
     {
         _proc = proc;
+        _patience = patience;
         _isOne = one is not null;
         if (one is not null)
         {
-            _readers.Add(one.Pid, new VmReader(proc, one));
+            _readers.Add(one.Pid, new VmReader(proc, one, patience));
         }
     }
 
@@ -28,30 +30,36 @@ internal sealed class HostReader : IDisposable
     internal int Hidden { get; private set; }
 
     /// <summary>Reads all VMs of the host.</summary>
-    internal static HostReader OfAll(ProcFiles proc) => new(proc, null);
+    /// <param name="proc">Where processes are.</param>
+    /// <param name="patience">How long to wait for an answer of a VMM.</param>
+    internal static HostReader OfAll(ProcFiles proc, TimeSpan patience) => new(proc, null, patience);
 
     /// <summary>Reads one VM.</summary>
     /// <param name="proc">Where processes are.</param>
     /// <param name="which">A process id, the path of an API socket, or a name.</param>
+    /// <param name="patience">How long to wait for an answer of the VMM.</param>
     /// <exception cref="UnseenException">There is none.</exception>
-    internal static async Task<HostReader> OfOneAsync(ProcFiles proc, string which)
+    internal static async Task<HostReader> OfOneAsync(ProcFiles proc, string which, TimeSpan patience)
     {
         if (int.TryParse(which, NumberStyles.None, CultureInfo.InvariantCulture, out int pid))
         {
-            return proc.Exists(pid) ? new HostReader(proc, proc.Describe(pid)) : throw new UnseenException($"there is no process {pid}");
+            return proc.Exists(pid)
+                ? new HostReader(proc, proc.Describe(pid), patience)
+                : throw new UnseenException($"there is no process {pid}");
         }
 
         if (which.Contains('/'))
         {
-            using var api = new VmmApi(which);
+            using var api = new VmmApi(which, patience);
             string name = ProcFiles.Printable(Path.GetFileNameWithoutExtension(which));
-            return new HostReader(proc, new Vmm(await api.ProcessIdAsync().ConfigureAwait(false), name, Path.GetFullPath(which)));
+            int process = await api.ProcessIdAsync().ConfigureAwait(false);
+            return new HostReader(proc, new Vmm(process, name, Path.GetFullPath(which)), patience);
         }
 
         Vmm[] found = [.. proc.FindAll().Vmms.Where(vmm => vmm.Name == which)];
         return found.Length switch
         {
-            1 => new HostReader(proc, found[0]),
+            1 => new HostReader(proc, found[0], patience),
             0 => throw new UnseenException($"no VM of this host is called {which}: name its process id or its API socket"),
             _ => throw new UnseenException($"several VMs are called {which}: {string.Join(", ", found.Select(vmm => vmm.Pid))}"),
         };
@@ -106,7 +114,7 @@ internal sealed class HostReader : IDisposable
 
         foreach (Vmm vmm in vmms.Where(vmm => !_readers.ContainsKey(vmm.Pid)))
         {
-            _readers.Add(vmm.Pid, new VmReader(_proc, vmm));
+            _readers.Add(vmm.Pid, new VmReader(_proc, vmm, _patience));
         }
     }
 }

@@ -4,8 +4,8 @@ using Memctl.Top.Reading;
 namespace Memctl.Top.Model;
 
 /// <summary>
-/// Sorts guest RAM into cells, names and totals. Everything comes in order of guest-physical addresses, so that a page costs a few steps,
-/// however many cells and extents there are.
+/// Sorts guest RAM into cells, names and totals. Everything comes in order of guest-physical addresses, so that a page costs a
+/// few steps, however many cells and extents there are.
 /// </summary>
 internal sealed class MapBuilder
 {
@@ -23,7 +23,8 @@ internal sealed class MapBuilder
     /// <param name="attributes">What the guest has set, sorted.</param>
     /// <param name="pageSize">The minimum size of a cell.</param>
     /// <param name="window">What to draw.</param>
-    internal MapBuilder(IReadOnlyList<RamSegment> ram, IReadOnlyList<AttributeExtent> attributes, ulong pageSize, MapWindow window)
+    internal MapBuilder(
+        IReadOnlyList<RamSegment> ram, IReadOnlyList<AttributeExtent> attributes, ulong pageSize, MapWindow window)
     {
         _attributes = attributes;
         _window = window;

@@ -28,7 +28,10 @@ internal readonly record struct RamExtent(ulong Address, ulong Length)
         return extents;
     }
 
-    /// <summary>The address of the row with RAM that is <paramref name="rows"/> rows with RAM on from an address, or back; the last or first one at the ends.</summary>
+    /// <summary>
+    /// The address of the row with RAM that is <paramref name="rows"/> rows with RAM on from an address, or back; the last or
+    /// first one at the ends.
+    /// </summary>
     /// <param name="ram">Guest RAM, sorted.</param>
     /// <param name="address">In or between rows.</param>
     /// <param name="rows">How far; negative: back.</param>

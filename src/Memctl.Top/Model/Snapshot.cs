@@ -25,7 +25,9 @@ internal sealed record Snapshot
     /// <summary>What could not be seen, and why: a sentence each.</summary>
     public IReadOnlyList<string> Unseen { get; init; } = [];
 
-    /// <summary>Whether <see cref="Amounts.Resident"/>, <see cref="Amounts.Swapped"/> and <see cref="Amounts.Huge"/> were read.</summary>
+    /// <summary>
+    /// Whether <see cref="Amounts.Resident"/>, <see cref="Amounts.Swapped"/> and <see cref="Amounts.Huge"/> were read.
+    /// </summary>
     public bool PagesSeen { get; init; }
 
     /// <summary>Guest RAM in all.</summary>
@@ -54,7 +56,8 @@ internal sealed record Snapshot
 
     /// <summary>The functions that the device counts, in its order.</summary>
     internal IEnumerable<string> Functions => Statistics.Keys
-        .Where(static name => name.StartsWith(RequestsPrefix, StringComparison.Ordinal)).Select(static name => name[RequestsPrefix.Length..]);
+        .Where(static name => name.StartsWith(RequestsPrefix, StringComparison.Ordinal))
+        .Select(static name => name[RequestsPrefix.Length..]);
 
     /// <summary>Bytes that the guest has given back so far: DONTNEED, REMOVE, FREE.</summary>
     internal ulong GivenBack => Statistic("bytes_DONTNEED") + Statistic("bytes_REMOVE") + Statistic("bytes_FREE");
@@ -64,7 +67,8 @@ internal sealed record Snapshot
 
     /// <summary>Requests that the device refused, by reason.</summary>
     internal IEnumerable<(string Reason, ulong Count)> Refused => Statistics
-        .Where(static counter => counter.Key.StartsWith(RefusedPrefix, StringComparison.Ordinal) && counter.Key != RefusedCommands)
+        .Where(static counter =>
+            counter.Key.StartsWith(RefusedPrefix, StringComparison.Ordinal) && counter.Key != RefusedCommands)
         .Select(static counter => (counter.Key[RefusedPrefix.Length..], counter.Value));
 
     /// <summary>Requests a second, of all functions.</summary>

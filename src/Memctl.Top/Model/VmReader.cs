@@ -4,9 +4,9 @@ using Memctl.Top.Reading;
 namespace Memctl.Top.Model;
 
 /// <summary>Takes snapshots of one virtual machine. Keeps what it has opened, and the sample before, for rates.</summary>
-internal sealed class VmReader(ProcFiles proc, Vmm vmm) : IDisposable
+internal sealed class VmReader(ProcFiles proc, Vmm vmm, TimeSpan patience) : IDisposable
 {
-    private readonly VmmApi? _api = vmm.Socket is null ? null : new VmmApi(vmm.Socket);
+    private readonly VmmApi? _api = vmm.Socket is null ? null : new VmmApi(vmm.Socket, patience);
     private readonly Dictionary<string, (IReadOnlyDictionary<string, ulong> Statistics, long Time)> _before = [];
     private GuestPages? _pages;
 
@@ -43,7 +43,7 @@ internal sealed class VmReader(ProcFiles proc, Vmm vmm) : IDisposable
         try
         {
             answers = _api is null
-                ? throw new UnseenException("its command line names no API socket: counters, guest RAM and what the guest has set are not known")
+                ? throw new UnseenException("its command line names no API socket: nothing of its guest is known")
                 : await _api.ReportsAsync().ConfigureAwait(false);
         }
         catch (UnseenException exception)
@@ -56,7 +56,8 @@ internal sealed class VmReader(ProcFiles proc, Vmm vmm) : IDisposable
             : [.. answers.Select((answer, index) => Read(answer, index, window))];
     }
 
-    private Snapshot Empty(string unseen) => new() { Time = DateTimeOffset.UtcNow, Pid = vmm.Pid, Name = vmm.Name, Unseen = [unseen] };
+    private Snapshot Empty(string unseen) =>
+        new() { Time = DateTimeOffset.UtcNow, Pid = vmm.Pid, Name = vmm.Name, Unseen = [unseen] };
 
     private Snapshot Read(DeviceAnswer answer, int index, MapWindow window)
     {
@@ -106,7 +107,7 @@ internal sealed class VmReader(ProcFiles proc, Vmm vmm) : IDisposable
             _pages.Read(report.Memory, builder.Add);
             if (_pages.MissesSharedPages)
             {
-                unseen.Add("without CAP_SYS_ADMIN, shared memory that the VMM does not map at the moment looks as if it were gone");
+                unseen.Add("without CAP_SYS_ADMIN, shared memory that the VMM does not map looks as if it were gone");
             }
 
             return true;

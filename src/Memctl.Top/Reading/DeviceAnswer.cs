@@ -7,7 +7,9 @@ namespace Memctl.Top.Reading;
 /// <param name="Report">What the device reports.</param>
 internal sealed record DeviceAnswer(string Id, DeviceReport Report);
 
-/// <summary>A device's report. Its fields are those of docs/monitoring.md, "The device's report"; unknown ones are skipped.</summary>
+/// <summary>
+/// A device's report. Its fields are those of docs/monitoring.md, "The device's report"; unknown ones are skipped.
+/// </summary>
 internal sealed record DeviceReport
 {
     /// <summary>The only layout that this program reads.</summary>
@@ -35,7 +37,12 @@ internal readonly record struct RamSegment(ulong GuestAddress, ulong Length, ulo
 
 /// <summary>Pages on which the guest has set the same attributes. What it has not set is null or false.</summary>
 internal sealed record AttributeExtent(
-    ulong GuestAddress, ulong Length, string? Protection = null, bool Locked = false, bool Dontdump = false, bool? Mergeable = null,
+    ulong GuestAddress,
+    ulong Length,
+    string? Protection = null,
+    bool Locked = false,
+    bool Dontdump = false,
+    bool? Mergeable = null,
     ulong Name = 0)
 {
     internal ulong End => GuestAddress + Length;

@@ -1,6 +1,8 @@
 namespace Memctl.Top.Reading;
 
-/// <summary>Where the pages of guest RAM are, segment by segment: from pagemap, and what that leaves open from smaps and the mapped file.</summary>
+/// <summary>
+/// Where the pages of guest RAM are, segment by segment: from pagemap, and what that leaves open from smaps and the mapped file.
+/// </summary>
 internal sealed class GuestPages : IDisposable
 {
     private readonly ProcFiles _proc;
@@ -45,7 +47,9 @@ internal sealed class GuestPages : IDisposable
         // With PAGEMAP_SCAN, maps has all that is needed; smaps makes the kernel walk all pages in one go.
         string file = _pages.HasScan ? "maps" : "smaps";
         _mappings = MappingFile.Read(
-            File.ReadLines(_proc.PathOf(_pid, file)), ram.Min(segment => segment.HostAddress), ram.Max(segment => segment.HostAddress + segment.Length));
+            File.ReadLines(_proc.PathOf(_pid, file)),
+            ram.Min(segment => segment.HostAddress),
+            ram.Max(segment => segment.HostAddress + segment.Length));
         int index = 0;
         foreach (RamSegment segment in ram)
         {
@@ -72,7 +76,9 @@ internal sealed class GuestPages : IDisposable
         }
     }
 
-    /// <summary>The first mapping that ends past an address. Segments are nearly always in the order of their mappings too.</summary>
+    /// <summary>
+    /// The first mapping that ends past an address. Segments are nearly always in the order of their mappings too.
+    /// </summary>
     private Mapping? MappingAt(ref int index, ulong address)
     {
         if (index > 0 && _mappings[index - 1].End > address)

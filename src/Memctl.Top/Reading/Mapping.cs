@@ -10,7 +10,8 @@ namespace Memctl.Top.Reading;
 /// <param name="Inode">Of the mapped file, 0 for none.</param>
 /// <param name="Huge">Bytes on huge pages.</param>
 /// <param name="Hugetlb">Whether all pages are huge ones of hugetlbfs.</param>
-internal sealed record Mapping(ulong Start, ulong End, bool Shared, ulong Offset, ulong Inode, ulong Huge = 0, bool Hugetlb = false);
+internal sealed record Mapping(
+    ulong Start, ulong End, bool Shared, ulong Offset, ulong Inode, ulong Huge = 0, bool Hugetlb = false);
 
 /// <summary>Reads /proc/PID/maps and /proc/PID/smaps.</summary>
 internal static class MappingFile

@@ -17,5 +17,7 @@ internal enum PageKind : byte
     Huge = 4,
 }
 
-/// <summary>Takes what was found: pages of the process in [start, end), all of one kind. Ranges come in order, without gaps.</summary>
+/// <summary>
+/// Takes what was found: pages of the process in [start, end), all of one kind. Ranges come in order, without gaps.
+/// </summary>
 internal delegate void PageSink(ulong start, ulong end, PageKind kind);

@@ -4,13 +4,13 @@ using Microsoft.Win32.SafeHandles;
 namespace Memctl.Top.Reading;
 
 /// <summary>
-/// Reads where the pages of a process are, from /proc/PID/pagemap. The process goes on. It shares a lock of its address space with the
-/// reader (mmap_lock, for reading), so each call covers no more than <see cref="MaxBytesOfCall"/>: a guest's request that must
-/// change mappings waits for one call.
+/// Reads where the pages of a process are, from /proc/PID/pagemap. The process goes on. It shares a lock of its address space
+/// with the reader (mmap_lock, for reading), so each call covers no more than <see cref="MaxBytesOfCall"/>: a guest's request
+/// that must change mappings waits for one call.
 /// </summary>
 /// <remarks>
-/// Linux 6.7 and later answer PAGEMAP_SCAN: extents, with huge pages and the shared page of zeros told apart. Before, there is one
-/// entry for each page, without either.
+/// Linux 6.7 and later answer PAGEMAP_SCAN: extents, with huge pages and the shared page of zeros told apart. Before, there is
+/// one entry for each page, without either.
 /// </remarks>
 internal sealed unsafe class PageReader : IDisposable
 {

@@ -57,14 +57,18 @@ internal sealed class ProcFiles(string root = "/proc")
         }
     });
 
-    /// <summary>The path of <c>--api-socket PATH</c> or <c>--api-socket path=PATH</c>; null if there is none, or a file descriptor.</summary>
+    /// <summary>
+    /// The path of <c>--api-socket PATH</c> or <c>--api-socket path=PATH</c>; null if there is none, or a file descriptor.
+    /// </summary>
     internal static string? SocketOf(IReadOnlyList<string> words)
     {
         for (int index = 0; index < words.Count; index++)
         {
             string? value = words[index] == SocketFlag && index + 1 < words.Count
                 ? words[index + 1]
-                : words[index].StartsWith(SocketFlag + "=", StringComparison.Ordinal) ? words[index][(SocketFlag.Length + 1)..] : null;
+                : words[index].StartsWith(SocketFlag + "=", StringComparison.Ordinal)
+                    ? words[index][(SocketFlag.Length + 1)..]
+                    : null;
             if (value is not null)
             {
                 return value.StartsWith("path=", StringComparison.Ordinal) ? value["path=".Length..].Split(',')[0]
@@ -76,7 +80,8 @@ internal sealed class ProcFiles(string root = "/proc")
     }
 
     private IEnumerable<int> Pids() => Directory.EnumerateDirectories(root)
-        .Select(folder => int.TryParse(Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out int pid) ? pid : 0)
+        .Select(Path.GetFileName)
+        .Select(name => int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out int pid) ? pid : 0)
         .Where(pid => pid != 0);
 
     /// <summary>Whether a process has loaded the plugin; null if that can't be seen.</summary>

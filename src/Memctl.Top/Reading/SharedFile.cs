@@ -4,8 +4,8 @@ using Microsoft.Win32.SafeHandles;
 namespace Memctl.Top.Reading;
 
 /// <summary>
-/// The file behind shared guest RAM (a memfd, as a rule). A page that the process no longer maps may still be in it, and takes the
-/// host's memory all the same.
+/// The file behind shared guest RAM (a memfd, as a rule). A page that the process no longer maps may still be in it, and takes
+/// the host's memory all the same.
 /// </summary>
 internal sealed class SharedFile : IDisposable
 {
@@ -15,18 +15,23 @@ internal sealed class SharedFile : IDisposable
     /// <param name="link">/proc/PID/map_files/START-END.</param>
     /// <exception cref="UnauthorizedAccessException">That takes CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE.</exception>
     /// <exception cref="IOException">The mapping has gone.</exception>
-    internal SharedFile(string link) => _file = File.OpenHandle(link, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+    internal SharedFile(string link) =>
+        _file = File.OpenHandle(link, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
 
     /// <summary>
-    /// Whether the file's contents are memory and the kernel tells data from holes, as on tmpfs and in a memfd. On hugetlbfs it does
-    /// not, and a file on a disk may be dropped from memory.
+    /// Whether the file's contents are memory and the kernel tells data from holes, as on tmpfs and in a memfd. On hugetlbfs it
+    /// does not, and a file on a disk may be dropped from memory.
     /// </summary>
-    internal bool IsMemory => Libc.FileSystemOf(_file, out Libc.FileSystemStatus status) == 0 && status.f_type == Libc.TMPFS_MAGIC;
+    internal bool IsMemory =>
+        Libc.FileSystemOf(_file, out Libc.FileSystemStatus status) == 0 && status.f_type == Libc.TMPFS_MAGIC;
 
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
 
-    /// <summary>Reports every byte of [offset, offset + length) of the file as resident or absent, at addresses from <paramref name="address"/> on.</summary>
+    /// <summary>
+    /// Reports every byte of [offset, offset + length) of the file as resident or absent, at addresses from <paramref
+    /// name="address"/> on.
+    /// </summary>
     internal void Read(ulong offset, ulong length, ulong address, PageSink sink)
     {
         ulong end = offset + length;

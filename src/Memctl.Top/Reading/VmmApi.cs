@@ -4,20 +4,24 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Memctl.Top.Reading;
 
-/// <summary>The HTTP API of a VMM, on its Unix socket. An answer is bounded in bytes and in time: the VMM need not be well.</summary>
+/// <summary>
+/// The HTTP API of a VMM, on its Unix socket. An answer is bounded in bytes and in time: the VMM need not be well.
+/// </summary>
 internal sealed class VmmApi : IDisposable
 {
     /// <summary>As many devices as a process may have, each with the maximum of its report.</summary>
     private const int MaxAnswer = 8 * (8 << 20);
 
-    private static readonly TimeSpan _patience = TimeSpan.FromSeconds(5);
+    /// <summary>How long a report waits for an answer; a screen, which a person looks at, waits less.</summary>
+    internal static readonly TimeSpan LongPatience = TimeSpan.FromSeconds(30);
 
     private readonly HttpClient _client;
     private readonly string _socket;
 
     /// <summary>Connects on the first question.</summary>
     /// <param name="socket">Path of the Unix socket.</param>
-    internal VmmApi(string socket)
+    /// <param name="patience">How long to wait for an answer.</param>
+    internal VmmApi(string socket, TimeSpan patience)
     {
         _socket = socket;
         var handler = new SocketsHttpHandler
@@ -40,7 +44,7 @@ internal sealed class VmmApi : IDisposable
         };
         _client = new HttpClient(handler)
         {
-            BaseAddress = new Uri("http://vmm/api/v1/"), MaxResponseContentBufferSize = MaxAnswer, Timeout = _patience,
+            BaseAddress = new Uri("http://vmm/api/v1/"), MaxResponseContentBufferSize = MaxAnswer, Timeout = patience,
         };
     }
 
@@ -51,15 +55,21 @@ internal sealed class VmmApi : IDisposable
     /// <exception cref="UnseenException">The VMM does not answer, or not what this program reads.</exception>
     internal async Task<IReadOnlyList<DeviceAnswer>> ReportsAsync()
     {
-        IReadOnlyList<DeviceAnswer> answers = await GetAsync("vm.memctl", AnswerJson.Default.IReadOnlyListDeviceAnswer).ConfigureAwait(false);
+        IReadOnlyList<DeviceAnswer> answers =
+            await GetAsync("vm.memctl", AnswerJson.Default.IReadOnlyListDeviceAnswer).ConfigureAwait(false);
         return answers.FirstOrDefault(answer => answer.Report.Version != DeviceReport.KnownVersion) is { } other
-            ? throw new UnseenException($"the report of {other.Id} has version {other.Report.Version}, this program reads {DeviceReport.KnownVersion}")
+            ? throw new UnseenException(
+                $"the report of {other.Id} has version {other.Report.Version}, this program reads {DeviceReport.KnownVersion}")
             : answers;
     }
 
     /// <summary>The VMM's process.</summary>
     /// <exception cref="UnseenException">The VMM does not answer.</exception>
-    internal async Task<int> ProcessIdAsync() => (await GetAsync("vmm.ping", AnswerJson.Default.PingAnswer).ConfigureAwait(false)).Pid;
+    internal async Task<int> ProcessIdAsync()
+    {
+        PingAnswer answer = await GetAsync("vmm.ping", AnswerJson.Default.PingAnswer).ConfigureAwait(false);
+        return answer.Pid;
+    }
 
     private async Task<T> GetAsync<T>(string name, JsonTypeInfo<T> type)
     {
@@ -68,7 +78,8 @@ internal sealed class VmmApi : IDisposable
             using HttpResponseMessage response = await _client.GetAsync(new Uri(name, UriKind.Relative)).ConfigureAwait(false);
             if (!response.IsSuccessStatusCode)
             {
-                throw new UnseenException($"the VMM answers {(int)response.StatusCode} to {name}: is it one with a memctl device?");
+                throw new UnseenException(
+                    $"the VMM answers {(int)response.StatusCode} to {name}: is it one with a memctl device?");
             }
 
             byte[] body = await response.Content.ReadAsByteArrayAsync().ConfigureAwait(false);
@@ -82,7 +93,7 @@ internal sealed class VmmApi : IDisposable
         }
         catch (TaskCanceledException)
         {
-            throw new UnseenException($"the VMM does not answer to {name} within {_patience.TotalSeconds:0} s");
+            throw new UnseenException($"the VMM does not answer to {name} within {_client.Timeout.TotalSeconds:0} s");
         }
     }
 }

@@ -5,147 +5,198 @@ using Memctl.Top.Model;
 namespace Memctl.Top.Views;
 
 /// <summary>A page that stands alone: no network, no other file, light or dark as the reader's browser is.</summary>
-internal static class HtmlReport
+internal sealed class HtmlReport
 {
+    private const int MaxNames = 100;
+
+    private readonly StringBuilder _page = new();
+
+    private HtmlReport()
+    {
+    }
+
     /// <summary>The page.</summary>
     /// <param name="snapshots">Of one VM or of several; those of one name are moments of it, in order.</param>
     internal static string Page(IReadOnlyList<Snapshot> snapshots)
     {
-        var page = new StringBuilder();
-        page.Append("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
-        page.Append("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>memctl-top</title>\n");
-        page.Append(CultureInfo.InvariantCulture, $"<style>\n{Markup.Resource("map.css")}{Markup.Resource("report.css")}</style>\n</head>\n<body>\n");
+        var report = new HtmlReport();
+        report.Add($"""
+            <!DOCTYPE html>
+            <html lang="en">
+            <head>
+            <meta charset="utf-8">
+            <meta name="viewport" content="width=device-width, initial-scale=1">
+            <title>memctl-top</title>
+            <style>
+            {Markup.Resource("map.css")}{Markup.Resource("report.css")}</style>
+            </head>
+            <body>
+            """);
         foreach (IGrouping<string, Snapshot> vm in snapshots.GroupBy(snapshot => snapshot.Name))
         {
-            AppendVm(page, vm.Key, [.. vm]);
+            report.AddVm(vm.Key, [.. vm]);
         }
 
-        AppendLegend(page);
-        page.Append(CultureInfo.InvariantCulture, $"<script>\n{Markup.Resource("report.js")}</script>\n</body>\n</html>\n");
-        return page.ToString();
+        report.AddLegend();
+        report.Add($"<script>\n{Markup.Resource("report.js")}</script>\n</body>\n</html>");
+        return report._page.ToString();
     }
 
-    private static void AppendVm(StringBuilder page, string name, IReadOnlyList<Snapshot> moments)
+    private void Add(FormattableString text) => _page.Append(text.ToString(CultureInfo.InvariantCulture)).Append('\n');
+
+    private void AddVm(string name, IReadOnlyList<Snapshot> moments)
     {
-        page.Append(CultureInfo.InvariantCulture, $"<section class=\"vm\">\n<h1>{Markup.Escape(name)}</h1>\n");
+        Add($"<section class=\"vm\">\n<h1>{Markup.Escape(name)}</h1>");
         if (moments.Count > 1)
         {
-            page.Append(CultureInfo.InvariantCulture, $"<div class=\"moments\" hidden><button type=\"button\">Play</button><input type=\"range\" aria-label=\"Moment\" min=\"0\" max=\"{moments.Count - 1}\" value=\"{moments.Count - 1}\"></div>\n");
+            int last = moments.Count - 1;
+            Add($"""
+                <div class="moments" hidden><button type="button">Play</button>
+                <input type="range" aria-label="Moment" min="0" max="{last}" value="{last}"></div>
+                """);
         }
 
         for (int index = 0; index < moments.Count; index++)
         {
             Snapshot vm = moments[index];
             string which = moments.Count > 1 ? $"Moment {index + 1} of {moments.Count}: " : "";
-            page.Append(CultureInfo.InvariantCulture, $"<div class=\"moment\" data-moment=\"{index}\">\n<p class=\"faint\">{which}{vm.Time.UtcDateTime:yyyy-MM-dd HH:mm:ss} UTC, process {vm.Pid}</p>\n");
-            AppendUnseen(page, vm);
-            AppendCards(page, vm);
-            AppendMap(page, vm);
-            AppendNames(page, vm);
-            AppendRequests(page, vm);
-            page.Append("</div>\n");
-        }
-
-        page.Append("</section>\n");
-    }
-
-    private static void AppendUnseen(StringBuilder page, Snapshot vm)
-    {
-        foreach (string sentence in vm.Unseen)
-        {
-            page.Append(CultureInfo.InvariantCulture, $"<p class=\"unseen\">Not seen: {Markup.Escape(sentence)}</p>\n");
-        }
-    }
-
-    private static void AppendCards(StringBuilder page, Snapshot vm)
-    {
-        Amounts totals = vm.Totals;
-        page.Append("<div class=\"cards\">\n");
-        Card("RAM of the guest", Figures.Bytes(totals.Ram));
-        Card("resident on the host", Pages(vm, totals.Resident), totals.Resident, totals.Ram);
-        Card("of that on huge pages", Pages(vm, totals.Huge));
-        Card("swapped out", Pages(vm, totals.Swapped));
-        Card("given back so far", Figures.Bytes(vm.GivenBack));
-        Card("locked, of its budget", Figures.Bytes(vm.Statistic("locked_bytes")), vm.Statistic("locked_bytes"), vm.Statistic("locked_bytes_limit"));
-        Card("inaccessible", Figures.Bytes(totals.Guarded));
-        Card("read-only", Figures.Bytes(totals.ReadOnly));
-        Card("not in dumps", Figures.Bytes(totals.NoDump));
-        Card("splits, of their budget", Figures.Count(vm.Statistic("splits")), vm.Statistic("splits"), vm.Statistic("splits_limit"));
-        Card("requests a second", vm.Rate is { } rate ? Figures.Count(rate) : "-");
-        Card("requests refused", Figures.Count(vm.Refusals));
-        page.Append("</div>\n");
-
-        void Card(string label, string value, ulong used = 0, ulong limit = 0)
-        {
-            page.Append(CultureInfo.InvariantCulture, $"<div class=\"card\"><b>{value}</b>{label}");
-            if (limit != 0)
+            Add($"""
+                <div class="moment">
+                <p class="faint">{which}{vm.Time.UtcDateTime:yyyy-MM-dd HH:mm:ss} UTC, process {vm.Pid}</p>
+                """);
+            foreach (string sentence in vm.Unseen)
             {
-                page.Append(CultureInfo.InvariantCulture, $"<meter min=\"0\" max=\"{limit}\" value=\"{used}\"></meter>");
+                Add($"<p class=\"unseen\">Not seen: {Markup.Escape(sentence)}</p>");
             }
 
-            page.Append("</div>\n");
+            AddCards(vm);
+            AddMap(vm);
+            AddNames(vm);
+            AddRequests(vm);
+            Add($"</div>");
         }
+
+        Add($"</section>");
     }
 
-    private static void AppendMap(StringBuilder page, Snapshot vm)
+    private void AddCards(Snapshot vm)
+    {
+        Amounts totals = vm.Totals;
+        (ulong locked, ulong lockedLimit) = (vm.Statistic("locked_bytes"), vm.Statistic("locked_bytes_limit"));
+        (ulong splits, ulong splitsLimit) = (vm.Statistic("splits"), vm.Statistic("splits_limit"));
+        Add($"<div class=\"cards\">");
+        AddCard("RAM of the guest", Figures.Bytes(totals.Ram));
+        AddCard("resident on the host", Pages(vm, totals.Resident), totals.Resident, totals.Ram);
+        AddCard("of that on huge pages", Pages(vm, totals.Huge));
+        AddCard("swapped out", Pages(vm, totals.Swapped));
+        AddCard("given back so far", Figures.Bytes(vm.GivenBack));
+        AddCard("locked, of its budget", Figures.Bytes(locked), locked, lockedLimit);
+        AddCard("inaccessible", Figures.Bytes(totals.Guarded));
+        AddCard("read-only", Figures.Bytes(totals.ReadOnly));
+        AddCard("not in dumps", Figures.Bytes(totals.NoDump));
+        AddCard("splits, of their budget", Figures.Count(splits), splits, splitsLimit);
+        AddCard("requests a second", vm.Rate is { } rate ? Figures.Count(rate) : "-");
+        AddCard("requests refused", Figures.Count(vm.Refusals));
+        Add($"</div>");
+    }
+
+    private void AddCard(string label, string value, ulong used = 0, ulong limit = 0)
+    {
+        string meter = limit == 0 ? "" : $"<meter min=\"0\" max=\"{limit}\" value=\"{used}\"></meter>";
+        Add($"<div class=\"card\"><b>{value}</b>{label}{meter}</div>");
+    }
+
+    private void AddMap(Snapshot vm)
     {
         if (vm.Map is { } map)
         {
-            page.Append(CultureInfo.InvariantCulture, $"<h2>Memory</h2>\n<p>Each cell is {Figures.Bytes(map.CellBytes)} of the guest's memory, each row {Figures.Bytes(map.RowBytes)}, from the address on its left. Point at a cell to read what is in it.</p>\n");
-            page.Append(CultureInfo.InvariantCulture, $"<div class=\"scroll\">{SvgMap.Element(vm)}</div>\n");
+            Add($"""
+                <h2>Memory</h2>
+                <p>Each cell is {Figures.Bytes(map.CellBytes)} of the guest's memory, each row {Figures.Bytes(map.RowBytes)},
+                from the address on its left. Point at a cell to read what is in it.</p>
+                <div class="scroll">{SvgMap.Element(vm)}</div>
+                """);
         }
     }
 
-    private static void AppendNames(StringBuilder page, Snapshot vm)
+    private void AddNames(Snapshot vm)
     {
         if (vm.Names.Count == 0)
         {
             return;
         }
 
-        page.Append("<h2>Named by the guest</h2>\n<table>\n<tr><th>name</th><th>bytes</th><th>resident</th><th>locked</th><th>inaccessible</th><th>not in dumps</th></tr>\n");
-        foreach (NameTotal name in vm.Names.OrderByDescending(name => name.Ram).Take(100))
+        Add($"<h2>Named by the guest</h2>\n<table>");
+        AddRow("th", "name", "bytes", "resident", "locked", "inaccessible", "not in dumps");
+        foreach (NameTotal name in vm.Names.OrderByDescending(name => name.Ram).Take(MaxNames))
         {
-            page.Append(CultureInfo.InvariantCulture, $"<tr><td>{Figures.Name(name.Name)}</td><td>{Figures.Bytes(name.Ram)}</td><td>{Pages(vm, name.Resident)}</td><td>{Figures.Bytes(name.Locked)}</td><td>{Figures.Bytes(name.Guarded)}</td><td>{Figures.Bytes(name.NoDump)}</td></tr>\n");
+            AddRow(
+                "td", Figures.Name(name.Name), Figures.Bytes(name.Ram), Pages(vm, name.Resident), Figures.Bytes(name.Locked),
+                Figures.Bytes(name.Guarded), Figures.Bytes(name.NoDump));
         }
 
-        page.Append("</table>\n");
-        if (vm.Names.Count > 100)
+        Add($"</table>");
+        if (vm.Names.Count > MaxNames)
         {
-            page.Append(CultureInfo.InvariantCulture, $"<p>And {vm.Names.Count - 100} names more.</p>\n");
+            Add($"<p>And {vm.Names.Count - MaxNames} names more.</p>");
         }
     }
 
-    private static void AppendRequests(StringBuilder page, Snapshot vm)
+    private void AddRequests(Snapshot vm)
     {
-        if (vm.Functions.All(function => vm.Statistic(Snapshot.RequestsPrefix + function) == 0))
+        string[] asked = [.. vm.Functions.Where(function => vm.Statistic(Snapshot.RequestsPrefix + function) != 0)];
+        if (asked.Length == 0)
         {
             return;
         }
 
-        page.Append("<h2>Requests of the guest</h2>\n<table>\n<tr><th>function</th><th>requests</th><th>errors</th><th>bytes</th><th>a second</th></tr>\n");
-        foreach (string function in vm.Functions.Where(function => vm.Statistic(Snapshot.RequestsPrefix + function) != 0))
+        Add($"<h2>Requests of the guest</h2>\n<table>");
+        AddRow("th", "function", "requests", "errors", "bytes", "a second");
+        foreach (string function in asked)
         {
-            string rate = vm.Rates is { } rates ? Figures.Count(rates.GetValueOrDefault(function)) : "-";
-            page.Append(CultureInfo.InvariantCulture, $"<tr><td>{Markup.Escape(function)}</td><td>{vm.Statistic(Snapshot.RequestsPrefix + function)}</td><td>{vm.Statistic("errors_" + function)}</td><td>{Figures.Bytes(vm.Statistic("bytes_" + function))}</td><td>{rate}</td></tr>\n");
+            AddRow(
+                "td",
+                Markup.Escape(function),
+                $"{vm.Statistic(Snapshot.RequestsPrefix + function)}",
+                $"{vm.Statistic("errors_" + function)}",
+                Figures.Bytes(vm.Statistic("bytes_" + function)),
+                vm.Rates is { } rates ? Figures.Count(rates.GetValueOrDefault(function)) : "-");
         }
 
-        page.Append("</table>\n");
+        Add($"</table>");
         foreach ((string reason, ulong count) in vm.Refused.Where(refused => refused.Count != 0))
         {
-            page.Append(CultureInfo.InvariantCulture, $"<p>{count} refused: {Markup.Escape(reason)}</p>\n");
+            Add($"<p>{count} refused: {Markup.Escape(reason)}</p>");
         }
     }
 
-    private static void AppendLegend(StringBuilder page)
+    private void AddLegend()
     {
-        page.Append("<h2>What the colours and letters mean</h2>\n<table class=\"legend\">\n");
+        Add($"<h2>What the colours and letters mean</h2>\n<table class=\"legend\">");
         foreach (Mark mark in Mark.All)
         {
-            page.Append(CultureInfo.InvariantCulture, $"<tr><td><span class=\"swatch\"><svg viewBox=\"0 0 20 20\"><rect class=\"{mark.Word}\" width=\"20\" height=\"20\"/></svg></span></td><td class=\"why\"><b>{mark.Letter}</b> {mark.Word}</td><td class=\"why\">{mark.Meaning}</td></tr>\n");
+            Add($"""
+                <tr><td><svg class="swatch" viewBox="0 0 20 20"><rect class="{mark.Word}" width="20" height="20"/></svg></td>
+                <td class="why"><b>{mark.Letter}</b> {mark.Word}</td><td class="why">{mark.Meaning}</td></tr>
+                """);
         }
 
-        page.Append("</table>\n<p>A cell shows the first of these that is true of a part of it. A small letter, or a paler colour, stands for a part of the cell.</p>\n");
+        Add($"""
+            </table>
+            <p>A cell shows the first of these that is true of a part of it. A small letter, or a paler colour, stands for a
+            part of the cell.</p>
+            """);
+    }
+
+    private void AddRow(string kind, params ReadOnlySpan<string> cells)
+    {
+        _page.Append("<tr>");
+        foreach (string cell in cells)
+        {
+            _page.Append(CultureInfo.InvariantCulture, $"<{kind}>{cell}</{kind}>");
+        }
+
+        _page.Append("</tr>\n");
     }
 
     private static string Pages(Snapshot vm, ulong bytes) => vm.PagesSeen ? Figures.Bytes(bytes) : "?";

@@ -18,7 +18,7 @@ internal sealed record Mark(char Letter, string Word, string Meaning, Func<Amoun
     [
         new('G', "guarded", "The guest has made it inaccessible: an access ends in a fault.", static cell => cell.Guarded),
         new('W', "read-only", "The guest has made it read-only: a write ends in a fault.", static cell => cell.ReadOnly),
-        new('L', "locked", "The guest has locked it into the host's memory: the host can't swap it out.", static cell => cell.Locked),
+        new('L', "locked", "The guest has locked it: the host can't swap it out.", static cell => cell.Locked),
         new('D', "no-dump", "The guest keeps it out of a core dump of the VMM.", static cell => cell.NoDump),
         new('U', "unmergeable", "The guest forbids that equal pages are merged.", static cell => cell.Unmergeable),
         new('N', "named", "The guest has given it a name.", static cell => cell.Named),

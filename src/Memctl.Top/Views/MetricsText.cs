@@ -15,13 +15,13 @@ internal static class MetricsText
 
     private static readonly (string Name, string Unit, string Help, Func<Snapshot, ulong?> Value)[] _gauges =
     [
-        ("memctl_ram_bytes", "bytes", "RAM of the guest.", static vm => vm.Map is null ? null : vm.Totals.Ram),
-        ("memctl_resident_bytes", "bytes", "RAM of the guest in the host's memory.", static vm => vm.PagesSeen ? vm.Totals.Resident : null),
-        ("memctl_swapped_bytes", "bytes", "RAM of the guest on the host's swap.", static vm => vm.PagesSeen ? vm.Totals.Swapped : null),
-        ("memctl_huge_bytes", "bytes", "RAM of the guest on huge pages.", static vm => vm.PagesSeen ? vm.Totals.Huge : null),
-        ("memctl_read_only_bytes", "bytes", "RAM that the guest made read-only.", static vm => vm.Map is null ? null : vm.Totals.ReadOnly),
-        ("memctl_no_dump_bytes", "bytes", "RAM that the guest keeps out of core dumps.", static vm => vm.Map is null ? null : vm.Totals.NoDump),
-        ("memctl_unmergeable_bytes", "bytes", "RAM whose merging the guest forbids.", static vm => vm.Map is null ? null : vm.Totals.Unmergeable),
+        ("memctl_ram_bytes", "bytes", "RAM of the guest.", Set(static totals => totals.Ram)),
+        ("memctl_resident_bytes", "bytes", "RAM of the guest in the host's memory.", Pages(static totals => totals.Resident)),
+        ("memctl_swapped_bytes", "bytes", "RAM of the guest on the host's swap.", Pages(static totals => totals.Swapped)),
+        ("memctl_huge_bytes", "bytes", "RAM of the guest on huge pages.", Pages(static totals => totals.Huge)),
+        ("memctl_read_only_bytes", "bytes", "RAM that the guest made read-only.", Set(static totals => totals.ReadOnly)),
+        ("memctl_no_dump_bytes", "bytes", "RAM that the guest keeps out of core dumps.", Set(static totals => totals.NoDump)),
+        ("memctl_unmergeable_bytes", "bytes", "RAM whose merging the guest forbids.", Set(static totals => totals.Unmergeable)),
         ("memctl_inaccessible_bytes", "bytes", "RAM that the guest made inaccessible.", Of("inaccessible_bytes")),
         ("memctl_locked_bytes", "bytes", "RAM that the guest has locked.", Of("locked_bytes")),
         ("memctl_locked_limit_bytes", "bytes", "Budget of locked RAM.", Of("locked_bytes_limit")),
@@ -30,7 +30,7 @@ internal static class MetricsText
         ("memctl_channels", "", "Request buffers that the guest has registered.", Of("channels")),
         ("memctl_channels_limit", "", "Budget of channels.", Of("channels_limit")),
         ("memctl_discard_inhibited", "", "1 while the VMM forbids discards.", Of("discard_inhibited")),
-        ("memctl_library_allocated_bytes", "bytes", "Allocated on the library's heap so far, for the VMM's process.", Of("managed_allocated_bytes")),
+        ("memctl_library_allocated_bytes", "bytes", "Allocated on the library's heap so far.", Of("managed_allocated_bytes")),
     ];
 
     private static readonly (string Name, string Unit, string Help, string Label, string Prefix)[] _families =
@@ -104,9 +104,13 @@ internal static class MetricsText
 
     private static readonly HashSet<string> _single =
     [
-        "inaccessible_bytes", "locked_bytes", "locked_bytes_limit", "splits", "splits_limit", "channels", "channels_limit", "discard_inhibited",
-        "managed_allocated_bytes", .. _counters.Select(static counter => counter.Counter),
+        "inaccessible_bytes", "locked_bytes", "locked_bytes_limit", "splits", "splits_limit", "channels", "channels_limit",
+        "discard_inhibited", "managed_allocated_bytes", .. _counters.Select(static counter => counter.Counter),
     ];
+
+    private static Func<Snapshot, ulong?> Pages(Func<Amounts, ulong> amount) => vm => vm.PagesSeen ? amount(vm.Totals) : null;
+
+    private static Func<Snapshot, ulong?> Set(Func<Amounts, ulong> amount) => vm => vm.Map is null ? null : amount(vm.Totals);
 
     private static Func<Snapshot, ulong?> Of(string counter) =>
         vm => vm.Statistics.TryGetValue(counter, out ulong value) ? value : null;
@@ -114,7 +118,8 @@ internal static class MetricsText
     private static bool IsIn(string counter, string prefix) =>
         counter.StartsWith(prefix, StringComparison.Ordinal) && counter != Snapshot.RefusedCommands;
 
-    private static bool IsKnown(string counter) => _single.Contains(counter) || Array.Exists(_families, family => IsIn(counter, family.Prefix));
+    private static bool IsKnown(string counter) =>
+        _single.Contains(counter) || Array.Exists(_families, family => IsIn(counter, family.Prefix));
 
     private static void Family(StringBuilder text, string name, string type, string unit, string help)
     {

@@ -2,7 +2,9 @@ using Spectre.Console;
 
 namespace Memctl.Top.Views;
 
-/// <summary>Colours of marks. A terminal's own 16, so that they suit its background; HTML and SVG have theirs in map.css.</summary>
+/// <summary>
+/// Colours of marks. A terminal's own 16, so that they suit its background; HTML and SVG have theirs in map.css.
+/// </summary>
 internal static class Palette
 {
     /// <summary>The style of a mark's letter on a terminal.</summary>

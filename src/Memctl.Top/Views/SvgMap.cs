@@ -21,14 +21,14 @@ internal static class SvgMap
         int y = Margin;
         foreach (Snapshot vm in moments)
         {
-            string resident = vm.PagesSeen ? $"{Figures.Bytes(vm.Totals.Resident)} of {Figures.Bytes(vm.Totals.Ram)} resident" : "";
-            string caption = $"{vm.Name}, {vm.Time.UtcDateTime:HH:mm:ss} UTC: {resident}, {Figures.Bytes(vm.GivenBack)} given back so far";
-            body.Append(Invariant($"<text class=\"title\" x=\"{Margin}\" y=\"{y + 12}\">{Markup.Escape(caption)}</text>\n"));
+            string caption = Markup.Escape(Caption(vm));
+            body.Append(Invariant($"<text class=\"title\" x=\"{Margin}\" y=\"{y + 12}\">{caption}</text>\n"));
             y = AppendRows(body, vm, y + 22) + 14;
         }
 
         y = AppendLegend(body, y);
-        return Invariant($"<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"map\" viewBox=\"0 0 {Width} {y}\" width=\"{Width}\" height=\"{y}\" role=\"img\">\n") +
+        string size = Invariant($"viewBox=\"0 0 {Width} {y}\" width=\"{Width}\" height=\"{y}\"");
+        return $"<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"map\" {size} role=\"img\">\n" +
             $"<style>{Markup.Resource("map.css")}</style>\n{body}</svg>\n";
     }
 
@@ -37,7 +37,15 @@ internal static class SvgMap
     {
         var body = new StringBuilder();
         int height = AppendRows(body, vm, Margin);
-        return Invariant($"<svg class=\"map\" viewBox=\"0 0 {Width} {height}\" role=\"img\" aria-label=\"Map of guest memory\">\n{body}</svg>\n");
+        string size = Invariant($"viewBox=\"0 0 {Width} {height}\"");
+        return $"<svg class=\"map\" {size} role=\"img\" aria-label=\"Map of guest memory\">\n{body}</svg>\n";
+    }
+
+    private static string Caption(Snapshot vm)
+    {
+        string resident = vm.PagesSeen ? $"{Figures.Bytes(vm.Totals.Resident)} of {Figures.Bytes(vm.Totals.Ram)} resident, " : "";
+        string time = Invariant($"{vm.Time.UtcDateTime:HH:mm:ss}");
+        return $"{vm.Name}, {time} UTC: {resident}{Figures.Bytes(vm.GivenBack)} given back so far";
     }
 
     /// <summary>What a look at a cell tells: address, amounts, name.</summary>
@@ -91,17 +99,18 @@ internal static class SvgMap
     private static void AppendCells(StringBuilder body, Snapshot vm, MemoryMap map, Cell cell, int x, int y, int count)
     {
         Mark mark = Mark.Of(cell);
-        string opacity = Level(cell) is var level && level < 4 && IsMemory(mark) ? Invariant($" opacity=\"{0.25 + (level * 0.25):0.00}\"") : "";
-        body.Append(Invariant(
-            $"<rect class=\"{mark.Word}\" x=\"{x}\" y=\"{y}\" width=\"{(count * CellWidth) - 1}\" height=\"{RowHeight - 2}\" rx=\"2\"{opacity}>"));
-        body.Append(Invariant($"<title>{Markup.Escape(Describe(vm, map, cell, (ulong)count * map.CellBytes))}</title></rect>\n"));
+        int level = Level(cell);
+        string opacity = level < 4 && IsMemory(mark) ? Invariant($" opacity=\"{0.25 + (level * 0.25):0.00}\"") : "";
+        string title = Markup.Escape(Describe(vm, map, cell, (ulong)count * map.CellBytes));
+        body.Append(Invariant($"<rect class=\"{mark.Word}\" x=\"{x}\" y=\"{y}\" width=\"{(count * CellWidth) - 1}\" "));
+        body.Append(Invariant($"height=\"{RowHeight - 2}\" rx=\"2\"{opacity}><title>{title}</title></rect>\n"));
         if (mark != Mark.Absent && mark.Word != "resident")
         {
             string kind = mark.Word == "huge" ? "letter huge-letter" : "letter";
             for (int index = 0; index < count; index++)
             {
-                body.Append(Invariant(
-                    $"<text class=\"{kind}\" x=\"{x + (index * CellWidth) + (CellWidth / 2)}\" y=\"{y + 10}\">{Mark.LetterOf(cell)}</text>"));
+                int middle = x + (index * CellWidth) + (CellWidth / 2);
+                body.Append(Invariant($"<text class=\"{kind}\" x=\"{middle}\" y=\"{y + 10}\">{Mark.LetterOf(cell)}</text>"));
             }
 
             body.Append('\n');
@@ -116,14 +125,16 @@ internal static class SvgMap
         : bytes * 2 >= cell.Ram ? 2 : bytes * 4 >= cell.Ram ? 1 : 0;
 
     private static bool LooksLike(Cell one, Cell other) =>
-        Mark.Of(one) == Mark.Of(other) && Level(one) == Level(other) && Mark.LetterOf(one) == Mark.LetterOf(other) && one.Name == other.Name;
+        Mark.Of(one) == Mark.Of(other) && Level(one) == Level(other) && Mark.LetterOf(one) == Mark.LetterOf(other) &&
+        one.Name == other.Name;
 
     private static int AppendLegend(StringBuilder body, int y)
     {
         int x = Margin;
         foreach (Mark mark in Mark.All)
         {
-            body.Append(Invariant($"<rect class=\"{mark.Word}\" x=\"{x}\" y=\"{y}\" width=\"{CellWidth - 1}\" height=\"{RowHeight - 2}\" rx=\"2\"/>"));
+            body.Append(Invariant($"<rect class=\"{mark.Word}\" x=\"{x}\" y=\"{y}\" width=\"{CellWidth - 1}\" "));
+            body.Append(Invariant($"height=\"{RowHeight - 2}\" rx=\"2\"/>"));
             body.Append(Invariant($"<text x=\"{x + CellWidth + 4}\" y=\"{y + 11}\">{mark.Word}</text>\n"));
             x += CellWidth + 16 + (mark.Word.Length * 7);
         }

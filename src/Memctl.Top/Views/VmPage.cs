@@ -20,13 +20,21 @@ internal static class VmPage
     internal static IRenderable Totals(Snapshot vm)
     {
         Amounts totals = vm.Totals;
-        string Pages(ulong bytes) => vm.PagesSeen ? Figures.Bytes(bytes) : "?";
-        string Budget(string used, string limit, Func<ulong, string> figure) =>
-            $"{figure(vm.Statistic(used))} of {figure(vm.Statistic(limit))}";
+        string Bytes(string word, ulong bytes) => $"{word} {Figures.Bytes(bytes)}  ";
+        string Pages(string word, ulong bytes) => $"{word} {(vm.PagesSeen ? Figures.Bytes(bytes) : "?")}  ";
+        string Count(ulong count) => Figures.Count(count);
+        string Budget(string word, string used, Func<ulong, string> figure) =>
+            $"{word} {figure(vm.Statistic(used))} of {figure(vm.Statistic(used + "_limit"))}  ";
         return new Rows(
-            new Text($"RAM {Figures.Bytes(totals.Ram)}  resident {Pages(totals.Resident)}  huge {Pages(totals.Huge)}  swapped {Pages(totals.Swapped)}  given back {Figures.Bytes(vm.GivenBack)}"),
-            new Text($"guarded {Figures.Bytes(totals.Guarded)}  read-only {Figures.Bytes(totals.ReadOnly)}  no-dump {Figures.Bytes(totals.NoDump)}  unmergeable {Figures.Bytes(totals.Unmergeable)}  named {Figures.Bytes(totals.Named)}"),
-            new Text($"locked {Budget("locked_bytes", "locked_bytes_limit", Figures.Bytes)}  splits {Budget("splits", "splits_limit", static count => Figures.Count(count))}  channels {Budget("channels", "channels_limit", static count => Figures.Count(count))}"));
+            new Text(
+                Bytes("RAM", totals.Ram) + Pages("resident", totals.Resident) + Pages("huge", totals.Huge) +
+                Pages("swapped", totals.Swapped) + Bytes("given back", vm.GivenBack)),
+            new Text(
+                Bytes("guarded", totals.Guarded) + Bytes("read-only", totals.ReadOnly) + Bytes("no-dump", totals.NoDump) +
+                Bytes("unmergeable", totals.Unmergeable) + Bytes("named", totals.Named)),
+            new Text(
+                Budget("locked", "locked_bytes", Figures.Bytes) + Budget("splits", "splits", Count) +
+                Budget("channels", "channels", Count)));
     }
 
     /// <summary>The map: a row of cells for each stretch of addresses with RAM.</summary>
@@ -40,23 +48,38 @@ internal static class VmPage
             return new Text("");
         }
 
-        var lines = new List<IRenderable> { new Text($"one letter is {Figures.Bytes(map.CellBytes)} of guest-physical memory, a row {Figures.Bytes(map.RowBytes)}") };
+        string scale = $"one letter is {Figures.Bytes(map.CellBytes)} of guest RAM, a row {Figures.Bytes(map.RowBytes)}";
+        var lines = new List<IRenderable> { new Text(scale) };
         foreach ((ulong address, IReadOnlyList<Cell> cells) in map.Rows().Skip(firstRow).Take(rows))
         {
-            var line = new Paragraph($"{Figures.Address(address),13} ");
-            int column = 0;
-            foreach (Cell cell in cells)
-            {
-                int at = (int)((cell.Address - address) / map.CellBytes);
-                line.Append(new string(' ', at - column));
-                line.Append(Mark.LetterOf(cell).ToString(), Palette.Of(Mark.Of(cell)));
-                column = at + 1;
-            }
-
-            lines.Add(line);
+            lines.Add(Row(map, address, cells));
         }
 
         return new Rows(lines);
+    }
+
+    private static Paragraph Row(MemoryMap map, ulong address, IReadOnlyList<Cell> cells)
+    {
+        var line = new Paragraph($"{Figures.Address(address),13} ");
+        ulong next = address;
+        for (int first = 0, end; first < cells.Count; first = end)
+        {
+            // Cells of one mark are written in one go: a terminal need not be told its colours for each.
+            Mark mark = Mark.Of(cells[first]);
+            line.Append(new string(' ', (int)((cells[first].Address - next) / map.CellBytes)));
+            for (end = first; end < cells.Count && Mark.Of(cells[end]) == mark; end++)
+            {
+                if (end > first && cells[end].Address != cells[end - 1].Address + map.CellBytes)
+                {
+                    break;
+                }
+            }
+
+            line.Append(string.Concat(cells.Skip(first).Take(end - first).Select(Mark.LetterOf)), Palette.Of(mark));
+            next = cells[end - 1].Address + map.CellBytes;
+        }
+
+        return line;
     }
 
     /// <summary>Letters and what they mean.</summary>
@@ -79,7 +102,7 @@ internal static class VmPage
             return new Text("no range has a name");
         }
 
-        IReadOnlyList<NameTotal> largest = [.. vm.Names.OrderByDescending(name => name.Ram).ThenBy(name => name.Name).Take(limit)];
+        NameTotal[] largest = [.. vm.Names.OrderByDescending(name => name.Ram).ThenBy(name => name.Name).Take(limit)];
         Grid table = Columns("NAME", "BYTES", "RES", "SWAP", "LOCK", "GUARD", "NODUMP");
         foreach (NameTotal name in largest)
         {
@@ -89,7 +112,9 @@ internal static class VmPage
                 Figures.Bytes(name.NoDump));
         }
 
-        return vm.Names.Count == largest.Count ? table : new Rows(table, new Text($"and {vm.Names.Count - largest.Count} names more"));
+        return vm.Names.Count == largest.Length
+            ? table
+            : new Rows(table, new Text($"and {vm.Names.Count - largest.Length} names more"));
     }
 
     /// <summary>What the guest asked for, by function, and what was refused.</summary>
@@ -99,11 +124,15 @@ internal static class VmPage
         foreach (string function in vm.Functions.Where(function => vm.Statistic(Snapshot.RequestsPrefix + function) != 0))
         {
             table.AddRow(
-                function, Figures.Count(vm.Statistic(Snapshot.RequestsPrefix + function)), Figures.Count(vm.Statistic("errors_" + function)),
-                Figures.Bytes(vm.Statistic("bytes_" + function)), vm.Rates is { } rates ? Figures.Count(rates.GetValueOrDefault(function)) : "-");
+                function,
+                Figures.Count(vm.Statistic(Snapshot.RequestsPrefix + function)),
+                Figures.Count(vm.Statistic("errors_" + function)),
+                Figures.Bytes(vm.Statistic("bytes_" + function)),
+                vm.Rates is { } rates ? Figures.Count(rates.GetValueOrDefault(function)) : "-");
         }
 
-        string refused = string.Join("  ", vm.Refused.Where(refused => refused.Count != 0).Select(refused => $"{refused.Reason} {refused.Count}"));
+        string refused = string.Join(
+            "  ", vm.Refused.Where(refused => refused.Count != 0).Select(refused => $"{refused.Reason} {refused.Count}"));
         return new Rows(table, new Text(refused.Length == 0 ? "no request was refused" : $"refused: {refused}"));
     }
 

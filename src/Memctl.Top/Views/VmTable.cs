@@ -44,7 +44,8 @@ internal static class VmTable
             string name = vm.Name.Length <= NameWidth ? vm.Name : vm.Name[..(NameWidth - 1)] + "~";
             table.AddRow(
             [
-                new Text(name, style), new Text($"{vm.Pid}", style), .. _columns.Select(column => new Text(column.Value(vm), style)),
+                new Text(name, style), new Text($"{vm.Pid}", style),
+                .. _columns.Select(column => new Text(column.Value(vm), style)),
             ]);
         }
 

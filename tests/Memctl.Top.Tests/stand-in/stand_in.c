@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A VMM and its guest in one process without KVM, for memctl-top to look at: the real library, real memory, and GET vm.memctl on a Unix
- * socket.
+ * A VMM and its guest in one process without KVM, for memctl-top to look at: the real library, real memory, and
+ * GET vm.memctl on a Unix socket.
  *
  *   stand-in --api-socket path=SOCKET private|shared|folded MIB [OPTIONS]
  *
@@ -116,8 +116,8 @@ static void send_all(int client, const char *bytes, size_t length)
 
 static void answer(int client, const char *before, const char *body, size_t length, const char *behind)
 {
-	dprintf(client, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s", strlen(before) + length + strlen(behind),
-		before);
+	dprintf(client, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s",
+		strlen(before) + length + strlen(behind), before);
 	send_all(client, body, length);
 	send_all(client, behind, strlen(behind));
 }
