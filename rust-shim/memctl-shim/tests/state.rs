@@ -230,6 +230,21 @@ fn blocks_are_guest_memory_while_they_are_plugged() {
 }
 
 #[test]
+fn the_report_of_as_many_extents_as_there_may_be_is_bounded() {
+    let plugin = plugin();
+    let guest = Guest::new(&plugin, Mapping::private(16386));
+    let channel = guest.connect(1)[0];
+    // Two splits each: the budget of 16,384 is spent.
+    for page in (1..16385).step_by(2) {
+        assert_eq!(guest.on_pages(channel, MPROTECT_R, page, 1), (0, 0), "{page}");
+    }
+    let report = guest.device.report().unwrap();
+    assert_eq!(report.matches(r#""protection":"r""#).count(), 8192);
+    assert!(report.contains(r#""splits":16384,"#));
+    assert!(report.len() < 1 << 20, "{} bytes", report.len());
+}
+
+#[test]
 fn memory_is_refused_as_the_header_says() {
     let plugin = plugin();
     let guest = Guest::new(&plugin, Mapping::private(4));
