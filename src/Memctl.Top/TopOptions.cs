@@ -61,12 +61,14 @@ internal static class TopCommand
 {
     private static readonly Argument<string?> _vm = new("VM")
     {
-        Description = "process id, API socket or name of one VM; default: all VMs of this host", Arity = ArgumentArity.ZeroOrOne,
+        Description = "process id, API socket or name of one VM; default: all VMs of this host",
+        Arity = ArgumentArity.ZeroOrOne,
     };
 
     private static readonly Option<FileInfo[]> _read = new("--read")
     {
-        Description = "show snapshots saved with --json instead of living VMs; may be given again", HelpName = "FILE",
+        Description = "show snapshots saved with --json instead of living VMs; may be given again",
+        HelpName = "FILE",
     };
 
     private static readonly Option<bool> _once = new("--once", "-1") { Description = "print once, as text" };
@@ -74,39 +76,47 @@ internal static class TopCommand
 
     private static readonly Option<FileInfo?> _html = new("--html")
     {
-        Description = "write a page that stands alone", HelpName = "FILE",
+        Description = "write a page that stands alone",
+        HelpName = "FILE",
     };
 
     private static readonly Option<FileInfo?> _svg = new("--svg")
     {
-        Description = "write the map of one VM as a picture", HelpName = "FILE",
+        Description = "write the map of one VM as a picture",
+        HelpName = "FILE",
     };
 
     private static readonly Option<bool> _metrics = new("--metrics") { Description = "print OpenMetrics text" };
 
     private static readonly Option<FileInfo?> _metricsFile = new("--metrics-file")
     {
-        Description = "write OpenMetrics text at each interval, for a textfile collector", HelpName = "FILE",
+        Description = "write OpenMetrics text at each interval, for a textfile collector",
+        HelpName = "FILE",
     };
 
     private static readonly Option<FileInfo?> _listen = new("--listen")
     {
-        Description = "serve OpenMetrics text by HTTP on a Unix socket", HelpName = "SOCKET",
+        Description = "serve OpenMetrics text by HTTP on a Unix socket",
+        HelpName = "SOCKET",
     };
 
     private static readonly Option<double> _interval = new("--interval", "-i")
     {
-        Description = "seconds between two samples", HelpName = "SECONDS", DefaultValueFactory = static _ => 1,
+        Description = "seconds between two samples",
+        HelpName = "SECONDS",
+        DefaultValueFactory = static _ => 1,
     };
 
     private static readonly Option<int> _count = new("--count", "-n")
     {
-        Description = "samples to take; default: 1, no end on a terminal and with --metrics-file and --listen", HelpName = "N",
+        Description = "samples to take; default: 1, no end on a terminal and with --metrics-file and --listen",
+        HelpName = "N",
     };
 
     private static readonly Option<int> _rows = new("--rows")
     {
-        Description = "rows of the map", HelpName = "N",
+        Description = "rows of the map",
+        HelpName = "N",
     };
 
     private static readonly Option<ulong> _from = new("--from")
@@ -118,7 +128,9 @@ internal static class TopCommand
 
     private static readonly Option<ulong> _to = new("--to")
     {
-        Description = "guest-physical address at which the map ends", HelpName = "ADDRESS", CustomParser = ParseAddress,
+        Description = "guest-physical address at which the map ends",
+        HelpName = "ADDRESS",
+        CustomParser = ParseAddress,
         DefaultValueFactory = static _ => ulong.MaxValue,
     };
 

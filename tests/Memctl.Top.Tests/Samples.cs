@@ -36,11 +36,26 @@ internal static class Samples
             Rates = new Dictionary<string, double> { ["DONTNEED"] = 12.5, ["MLOCK"] = 0 },
             Statistics = new Dictionary<string, ulong>
             {
-                ["requests_DONTNEED"] = 1500, ["errors_DONTNEED"] = 2, ["bytes_DONTNEED"] = 6 * Mib, ["requests_MLOCK"] = 1,
-                ["errors_MLOCK"] = 0, ["bytes_MLOCK"] = Mib, ["refused_DENIED"] = 3, ["refused_commands"] = 1, ["splits"] = 12,
-                ["splits_limit"] = 16384, ["locked_bytes"] = Mib, ["locked_bytes_limit"] = 256 * Mib, ["channels"] = 1,
-                ["channels_limit"] = 4096, ["inaccessible_bytes"] = Mib, ["discard_inhibited"] = 0, ["ignored_accesses"] = 0,
-                ["unanswered_requests"] = 0, ["suppressed_log_records"] = 0, ["managed_allocated_bytes"] = 1000,
+                ["requests_DONTNEED"] = 1500,
+                ["errors_DONTNEED"] = 2,
+                ["bytes_DONTNEED"] = 6 * Mib,
+                ["requests_MLOCK"] = 1,
+                ["errors_MLOCK"] = 0,
+                ["bytes_MLOCK"] = Mib,
+                ["refused_DENIED"] = 3,
+                ["refused_commands"] = 1,
+                ["splits"] = 12,
+                ["splits_limit"] = 16384,
+                ["locked_bytes"] = Mib,
+                ["locked_bytes_limit"] = 256 * Mib,
+                ["channels"] = 1,
+                ["channels_limit"] = 4096,
+                ["inaccessible_bytes"] = Mib,
+                ["discard_inhibited"] = 0,
+                ["ignored_accesses"] = 0,
+                ["unanswered_requests"] = 0,
+                ["suppressed_log_records"] = 0,
+                ["managed_allocated_bytes"] = 1000,
                 ["managed_collections"] = 0,
                 ["of_a_later_plugin"] = 5,
             },
@@ -50,6 +65,9 @@ internal static class Samples
     /// <summary>A VM of which nothing can be seen.</summary>
     internal static Snapshot Nothing { get; } = new()
     {
-        Time = DateTimeOffset.UnixEpoch, Pid = 4712, Name = "dark", Unseen = ["the VMM does not answer"],
+        Time = DateTimeOffset.UnixEpoch,
+        Pid = 4712,
+        Name = "dark",
+        Unseen = ["the VMM does not answer"],
     };
 }

@@ -27,7 +27,8 @@ internal sealed class StandIn : IDisposable
         var start = new ProcessStartInfo(
             _program.Value, ["--api-socket", $"path={Socket}", backing, mib.ToString(CultureInfo.InvariantCulture)])
         {
-            RedirectStandardInput = true, RedirectStandardOutput = true,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
         };
         start.Environment["MEMCTL_OUT"] = Out;
         _process = Process.Start(start)!;

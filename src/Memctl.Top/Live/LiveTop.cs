@@ -87,7 +87,8 @@ internal static class LiveTop
             }
         })
         {
-            IsBackground = true, Name = "keys",
+            IsBackground = true,
+            Name = "keys",
         };
         thread.Start();
         return keys;

@@ -44,7 +44,9 @@ internal sealed class VmmApi : IDisposable
         };
         _client = new HttpClient(handler)
         {
-            BaseAddress = new Uri("http://vmm/api/v1/"), MaxResponseContentBufferSize = MaxAnswer, Timeout = patience,
+            BaseAddress = new Uri("http://vmm/api/v1/"),
+            MaxResponseContentBufferSize = MaxAnswer,
+            Timeout = patience,
         };
     }
 
