@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "host.h"
+#include "moments.h"
 #include "table.h"
 
 #define CPUS 2
@@ -17,18 +18,22 @@ static struct totals totals;
 static void show(const struct step *step)
 {
 	table_row(step, &totals);
+	moment_after(step);
 }
 
 /* Returns whether the guest came to its end. */
 static bool show_backing(const struct vmm_paths *paths, enum backing backing, const char *title)
 {
+	const struct step_watcher watcher = {
+		.api_socket = moments_begin(backing), .about_to = moment_before, .seen = show,
+	};
 	struct totals before = totals;
 	unsigned int steps;
 	bool ended;
 
 	printf("\n%s, %d MiB, %d vCPUs\n\n", title, GUEST_RAM_MIB, CPUS);
 	table_head();
-	ended = run_steps(paths, backing, CPUS, show, &steps);
+	ended = run_steps(paths, backing, CPUS, &watcher, &steps);
 	printf("\n     Given back to the host: %" PRIu64 " KiB", totals.freed_kib - before.freed_kib);
 	if (totals.lazily_freed_kib > before.lazily_freed_kib)
 		printf(", and %" PRIu64 " KiB more as soon as it needs memory",

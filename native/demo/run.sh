@@ -15,8 +15,8 @@ memctl demo: what a guest can ask of the memory behind it, and what the host's k
   2. The guest makes 20 requests, each for a range of its own memory: free it, lock it, protect it, name it.
   3. Before and after each, this program reads what the kernel reports of that range of the VMM (/proc/PID/smaps and
      pagemap), checks it, and checks that nothing around the range changed.
-  Once with private guest RAM and once with shared. It takes about 5 seconds, and about one minute on a machine without a
-  usable /dev/kvm, where the host is emulated. Where an effect can't be seen on this host, the row says why.
+  Once with private guest RAM and once with shared. It takes about 10 seconds, and one to two minutes on a machine without
+  a usable /dev/kvm, where the host is emulated. Where an effect can't be seen on this host, the row says why.
 
 TEXT
 # Paths without a space, as make needs them.
@@ -29,4 +29,30 @@ if [ -e "$("$top/tests/host/kernel.sh" --path)" ]; then
 else
 	kernel=debian
 fi
-exec "$top/tests/host/with-kvm.sh" -k "$kernel" -t 300 bare-metal -- "$MEMCTL_OUT/demo/demo"
+rm -rf "$MEMCTL_OUT/demo/moments"
+mkdir -p "$MEMCTL_OUT/demo/moments"
+export MEMCTL_MOMENTS="$MEMCTL_OUT/demo/moments"
+status=0
+"$top/tests/host/with-kvm.sh" -k "$kernel" -t 300 -x "$MEMCTL_MOMENTS" bare-metal -- "$MEMCTL_OUT/demo/demo" || status=$?
+
+# map TITLE FILE: the map of a snapshot
+map() {
+	printf '\n%s\n' "$1"
+	"$MEMCTL_OUT/memctl-top" --read "$2" --once | sed -n '/^RAM/p; /^one letter/p; /^ *0x/p'
+}
+set -- "$MEMCTL_MOMENTS"/*.json
+for moment; do
+	case $moment in
+	*-before-*-64-MiB.json) map 'The memory of the first guest before it gave 64 MiB back (memctl-top):' "$moment" ;;
+	*-after-*-64-MiB.json) map 'The same after it:' "$moment" ;;
+	esac
+	shift
+	set -- "$@" --read "$moment"
+done
+"$MEMCTL_OUT/memctl-top" "$@" --html "$MEMCTL_OUT/demo.html" --svg "$MEMCTL_OUT/demo.svg"
+cat <<'TEXT'
+
+ G guarded  W read-only  L locked  D no-dump  U unmergeable  N named  R resident  H huge  S swapped  . absent
+ Lower case: a part of the cell. All moments, one after the other: out/demo.html
+TEXT
+exit "$status"

@@ -129,7 +129,7 @@ void check_host_effects(const struct vmm_paths *paths, enum backing backing, uns
 
 	cpus_of_run = cpus;
 	transparent_seen = false;
-	right = run_steps(paths, backing, cpus, report, &steps);
+	right = run_steps(paths, backing, cpus, &(struct step_watcher){ .seen = report }, &steps);
 	if (backing == BACKING_TRANSPARENT)
 		check_transparent(cpus);
 	tap_check(right && steps == STEPS, "host, %s, %u vCPU%s: %u requests seen, the VMM ends well", backing_names[backing],

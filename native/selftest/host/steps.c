@@ -131,7 +131,7 @@ static bool call_reference(struct reference *reference, struct step *step, const
 }
 
 static bool run_step(struct vmm *vmm, const struct place *place, struct reference *reference, const char *first_line,
-		     struct step *step)
+		     const struct step_watcher *watcher, struct step *step)
 {
 	char line[LINE_SIZE];
 	struct ranges at;
@@ -141,6 +141,8 @@ static bool run_step(struct vmm *vmm, const struct place *place, struct referenc
 	if (!call_reference(reference, step, &at))
 		return false;
 	step->before = look_at_guest(place, &at);
+	if (watcher->about_to)
+		watcher->about_to(step);
 	vmm_go(vmm);
 	if (!vmm_line(vmm, line, sizeof(line)) || !parse_after(line, step))
 		return false;
@@ -150,7 +152,7 @@ static bool run_step(struct vmm *vmm, const struct place *place, struct referenc
 	       sscanf(line, "inside %*s range=%15s neighbours=%15s", step->inside_range, step->inside_neighbours) == 2;
 }
 
-static bool run_all(struct vmm *vmm, enum backing backing, void (*seen)(const struct step *step), unsigned int *steps)
+static bool run_all(struct vmm *vmm, enum backing backing, const struct step_watcher *watcher, unsigned int *steps)
 {
 	struct reference reference = { 0 };
 	struct place place;
@@ -165,10 +167,10 @@ static bool run_all(struct vmm *vmm, enum backing backing, void (*seen)(const st
 			vmm_go(vmm);
 			return true;
 		}
-		right = run_step(vmm, &place, &reference, line, &step);
+		right = run_step(vmm, &place, &reference, line, watcher, &step);
 		if (right) {
 			judge(&step);
-			seen(&step);
+			watcher->seen(&step);
 			++*steps;
 		}
 	}
@@ -177,17 +179,19 @@ static bool run_all(struct vmm *vmm, enum backing backing, void (*seen)(const st
 	return false;
 }
 
-bool run_steps(const struct vmm_paths *paths, enum backing backing, unsigned int cpus, void (*seen)(const struct step *step),
+bool run_steps(const struct vmm_paths *paths, enum backing backing, unsigned int cpus, const struct step_watcher *watcher,
 	       unsigned int *steps)
 {
-	const struct vmm_run run = { .paths = paths, .backing = backing, .cpus = cpus, .mode = "steps" };
+	const struct vmm_run run = {
+		.paths = paths, .backing = backing, .cpus = cpus, .mode = "steps", .api_socket = watcher->api_socket,
+	};
 	struct vmm vmm;
 	char line[LINE_SIZE];
 	bool right;
 
 	*steps = 0;
 	vmm_start(&vmm, &run);
-	right = run_all(&vmm, backing, seen, steps) && vmm_line_after(&vmm, "1..", line, sizeof(line), NULL);
+	right = run_all(&vmm, backing, watcher, steps) && vmm_line_after(&vmm, "1..", line, sizeof(line), NULL);
 	if (!right)
 		vmm_abandon(&vmm);
 	return vmm_finish(&vmm) && right;

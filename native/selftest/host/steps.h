@@ -52,11 +52,18 @@ bool is_named(const struct view *view);
 /* Sets step->fault. */
 void judge(struct step *step);
 
+/* Who looks at the steps of a run. */
+struct step_watcher {
+	const char *api_socket; /* where the VMM is to listen; null: nowhere */
+	void (*about_to)(const struct step *step); /* before the request, with what is known then; may be null */
+	void (*seen)(const struct step *step); /* after it, judged */
+};
+
 /*
- * Runs the guest and hands each step, judged, to seen. Returns true if the guest came to its end and the VMM ended well; false
- * with notes otherwise. steps gets the number of steps.
+ * Runs the guest. The guest waits while the watcher looks. Returns true if the guest came to its end and the VMM ended well;
+ * false with notes otherwise. steps gets the number of steps.
  */
-bool run_steps(const struct vmm_paths *paths, enum backing backing, unsigned int cpus, void (*seen)(const struct step *step),
+bool run_steps(const struct vmm_paths *paths, enum backing backing, unsigned int cpus, const struct step_watcher *watcher,
 	       unsigned int *steps);
 
 #endif

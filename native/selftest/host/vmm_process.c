@@ -59,7 +59,7 @@ static void run_vmm(const struct vmm_run *run)
 {
 	static const char *const memory_options[BACKINGS] = { "mergeable=on,thp=off", "mergeable=on,thp=on", "shared=on",
 							       "shared=on,hugepages=on" };
-	char cpus[32], memory[64], plugin[600], command_line[256], trace[64];
+	char cpus[32], memory[64], plugin[600], command_line[256], trace[64], api[128];
 	unsigned int unit = run->backing == BACKING_HUGEPAGES ? HUGE_PAGE_MIB << 20 : 4096;
 	const char *arguments[40];
 	unsigned int count = 0;
@@ -86,6 +86,13 @@ static void run_vmm(const struct vmm_run *run)
 					     "--memctl",      plugin,	      NULL };
 
 		memcpy(&arguments[count], rest, sizeof(rest));
+		count += sizeof(rest) / sizeof(rest[0]) - 1;
+	}
+	if (run->api_socket) {
+		snprintf(api, sizeof(api), "path=%s", run->api_socket);
+		arguments[count++] = "--api-socket";
+		arguments[count++] = api;
+		arguments[count] = NULL;
 	}
 	execvp(arguments[0], (char *const *)arguments);
 	fail(arguments[0]);

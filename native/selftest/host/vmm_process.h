@@ -33,6 +33,7 @@ struct vmm_run {
 	unsigned int ram_mib;	 /* 0: GUEST_RAM_MIB */
 	const char *mode;	 /* the guest's mode=, with further words */
 	const char *device_options; /* for the device, ",KEY=VALUE"; null: none */
+	const char *api_socket; /* where the VMM is to listen; null: nowhere */
 	int trace; /* strace -f of the VMM goes to this memfd; 0: no trace */
 };
 
