@@ -159,7 +159,7 @@ lint() {
     check "Cloud Hypervisor: the series is of whole patches" \
         sh -c 'git apply --numstat "$@" >/dev/null' - rust-shim/cloud-hypervisor/series/*.patch
     local scripts
-    mapfile -t scripts < <(git ls-files | grep -E '\.sh$|^\.ci/run$|^tests/(host|linux-guest)/init$')
+    mapfile -t scripts < <(git ls-files | grep -E '\.sh$|^\.ci/run$|^tests/(host|linux-guest|comparison/guest)/init$')
     check "shell: shellcheck finds nothing" shellcheck -x "${scripts[@]}"
 }
 

@@ -14,8 +14,9 @@
  *
  * One guest: bursts and idles. A burst's figures are those of the 20 s after its
  * memory is freed, less those of 20 idle seconds; the balloon's interrupts are the
- * guest's own count of them, CPU is the VMM's own, the guest's left out. Then the longest time for which a program of the guest did not run in the
- * 20 s after a burst. More guests: each bursts in turn.
+ * guest's own count of them, CPU is the VMM's own, the guest's left out. Then the
+ * longest time for which a program of the guest did not run in the 20 s after a
+ * burst. More guests: each bursts in turn.
  */
 #define _GNU_SOURCE
 #include <poll.h>

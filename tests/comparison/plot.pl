@@ -127,7 +127,8 @@ sub bars {
 
 my $height = $top + 3 * $panel_height;
 print <<"SVG";
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 $width $height" role="img" aria-label="Memory that a guest gives back, and what that costs">
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 $width $height" role="img"
+  aria-label="Memory that a guest gives back, and what that costs">
 <style>
   text { font: 12px sans-serif; fill: #1f2328; }
   .title { font-weight: bold; } .middle { text-anchor: middle; } .end { text-anchor: end; }
