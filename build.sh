@@ -32,6 +32,7 @@ usage: ./build.sh COMMAND
   fuzz [MINUTES]  fuzz the device and the library (default 10)
   package         Debian packages, tarballs, symbols, the list of what is linked in, SHA256SUMS: out/packages/
   managed         what is C#, libmemctl.so and memctl-top, alone
+  static-library  libmemctl_static.a, for programs that can load no plugin
   lint            formatters, analyzers and checkers, as part of test
 Guests run on this machine's /dev/kvm where it boots them, else on an emulated host; MEMCTL_EMULATED=1 asks for that.
 TEXT
@@ -127,6 +128,15 @@ build_later_plugin() {
     log "libmemctl.so of a later version"
     dotnet publish src/Memctl.Plugin -c Release -f "$MemctlFrameworks" -r "$RID" -v quiet \
         --artifacts-path "$OUT/later/build" -o "$OUT/later" -p:MemctlLaterState="$TOP/tests/later-plugin/LaterState.cs"
+}
+
+# The plugin for programs that can load none (docs/embedding.md).
+build_static_library() {
+    log "libmemctl_static.a"
+    choose_framework
+    dotnet publish src/Memctl.Plugin -c Release -f "$MemctlFrameworks" -r "$RID" -v quiet \
+        --artifacts-path "$OUT/static-library/build" -o "$OUT/static-library" -p:NativeLib=Static
+    native/static/link.sh "$OUT/static-library" "$OUT/libmemctl.so"
 }
 
 build_all() {
@@ -292,6 +302,12 @@ shell)
     ;;
 fuzz) fuzz "${2:-10}" ;;
 package) package ;;
+static-library)
+    need_for_build
+    mkdir -p "$OUT"
+    build_plugin
+    build_static_library
+    ;;
 managed)
     need_for_build
     mkdir -p "$OUT"

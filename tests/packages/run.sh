@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# The packages that are made of this build, TAP on standard output: lintian, the same bytes from another folder, what is linked in,
-# and a clean Debian in which they are installed, used and removed. Beside them a static program, which can't load the plugin.
+# The packages that are made of this build, TAP on standard output: lintian, the same bytes from another folder, what is linked
+# in, and a clean Debian in which they are installed, used and removed. Beside them a static program: it can't load the plugin,
+# and has it linked in.
 # shellcheck disable=SC2317 # row calls the functions
 set -euo pipefail
 
@@ -71,17 +72,26 @@ names_what_is_linked_in() {
 	! grep -iE 'xunit|"syn"' "$work/sbom.json" || return 1
 }
 
+# build_static OPTION...: the shim's example as a static program.
+build_static() {
+	CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static" \
+		cargo build --quiet --config "$top/.cache/cargo.toml" --manifest-path "$top/rust-shim/Cargo.toml" -p memctl-shim \
+		--example identity --target x86_64-unknown-linux-gnu --target-dir "$out/static" "$@"
+}
+program=$out/static/x86_64-unknown-linux-gnu/debug/examples/identity
+
 static_program() {
-	local program
-	export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static"
-	cargo build --quiet --config "$top/.cache/cargo.toml" --manifest-path "$top/rust-shim/Cargo.toml" -p memctl-shim \
-		--example identity --target x86_64-unknown-linux-gnu --target-dir "$out/static"
-	program=$out/static/x86_64-unknown-linux-gnu/debug/examples/identity
+	build_static
 	! "$program" "$out/libmemctl.so" > "$work/static" 2>&1 || return 1
-	grep -q 'this program is linked statically, so it cannot load .*/libmemctl.so; build it for' "$work/static" || {
-		cat "$work/static"
-		return 1
-	}
+	cat "$work/static"
+	grep -q 'this program is linked statically, so it cannot load .*/libmemctl.so; build it for' "$work/static"
+}
+
+linked_in() {
+	"$top/build.sh" static-library
+	MEMCTL_STATIC_LIBRARY=$out/static-library build_static --features static
+	file "$program" | grep -q 'static.* linked'
+	"$program" | tee /dev/stderr | grep -q '^1ae0:0087, ABI '
 }
 
 # in_clean_root: an overlay over the clean Debian, gone with its namespace.
@@ -104,10 +114,11 @@ in_clean_root() {
 row "the Debian packages are made" "$top/native/packages/make.sh" debian
 (build_elsewhere) > "$work/elsewhere.log" 2>&1 &
 elsewhere=$!
-need_programs lintian lintian
+need_programs lintian lintian file file
 row "lintian finds nothing" lintian --allow-root --fail-on error,warning "$packages"/*.deb
 row "the list of what is linked in is whole" names_what_is_linked_in
 row "a static program says why it can't load the plugin" static_program
+row "a static program has the plugin linked in" linked_in
 wait "$elsewhere" || true
 row "a build in another folder gives the same bytes" same_bytes
 if [ "$(id -u)" = 0 ]; then

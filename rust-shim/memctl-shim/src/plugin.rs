@@ -75,22 +75,35 @@ impl Plugin {
     ///
     /// # Errors
     /// [`ErrorKind::StaticProgram`], [`ErrorKind::FileMissing`], [`ErrorKind::NotAPlugin`] or
-    /// [`ErrorKind::OtherVersion`], each with a message that names the file; [`ErrorKind::Signals`] if the kernel refuses a signal's disposition. A library
-    /// that was loaded before the error stays loaded.
+    /// [`ErrorKind::OtherVersion`], each with a message that names the file; [`ErrorKind::Signals`] if the kernel
+    /// refuses a signal's disposition. A library that was loaded before the error stays loaded.
     pub fn load(path: &Path) -> Result<Plugin, Error> {
         if let Some(why) = CANNOT_LOAD {
             let message = format!(
-                "this program {why}, so it cannot load {}; build it for x86_64-unknown-linux-gnu, without crt-static",
+                "this program {why}, so it cannot load {}; build it for x86_64-unknown-linux-gnu without crt-static, \
+                 or link the plugin into it",
                 path.display()
             );
             return Err(Error::new(ErrorKind::StaticProgram, message));
         }
+        let path = present(path)?;
+        Self::start(|| Loaded::open(path))
+    }
 
+    /// Starts the runtime of the plugin that is linked into this program, in the place of [`load`](Self::load).
+    ///
+    /// # Errors
+    /// As of `load`, but for those of a file.
+    #[cfg(feature = "static")]
+    pub fn linked() -> Result<Plugin, Error> {
+        Self::start(Loaded::linked)
+    }
+
+    fn start(open: impl FnOnce() -> Result<Loaded, Error>) -> Result<Plugin, Error> {
         // Two loads at once would each take the other's changes of dispositions for the process's own.
         static LOADING: Mutex<()> = Mutex::new(());
         let _loading = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
 
-        let path = present(path)?;
         let about_signals = |error: io::Error| {
             Error::new(
                 ErrorKind::Signals,
@@ -98,7 +111,7 @@ impl Plugin {
             )
         };
         let before = signals::Saved::before_load().map_err(about_signals)?;
-        let loaded = Loaded::open(path);
+        let loaded = open();
         // After an error too: whatever the library is, it has run by then.
         before.after_load().map_err(about_signals)?;
         let loaded = loaded?;
@@ -109,7 +122,7 @@ impl Plugin {
         })
     }
 
-    /// The file, as an absolute path.
+    /// The file, as an absolute path: this program's, if the plugin is linked into it.
     pub fn path(&self) -> &Path {
         &self.loaded.path
     }
@@ -234,81 +247,114 @@ fn present(path: &Path) -> Result<PathBuf, Error> {
         })
 }
 
+/// The functions of a library, each as the macro `$find` finds it by its name.
+macro_rules! functions {
+    ($find:ident) => {
+        memctl_functions {
+            abi_version: $find!(abi_version),
+            attach_thread: $find!(attach_thread),
+            last_error: $find!(last_error),
+            pci_identity: $find!(pci_identity),
+            check_options: $find!(check_options),
+            device_create: $find!(device_create),
+            device_destroy: $find!(device_destroy),
+            device_reset: $find!(device_reset),
+            register_memory: $find!(register_memory),
+            unregister_memory: $find!(unregister_memory),
+            plug_memory: $find!(plug_memory),
+            unplug_memory: $find!(unplug_memory),
+            mmio_read: $find!(mmio_read),
+            mmio_write: $find!(mmio_write),
+            set_dirty_logging: $find!(set_dirty_logging),
+            inhibit_discard: $find!(inhibit_discard),
+            keep_readable: $find!(keep_readable),
+            keep_accessible: $find!(keep_accessible),
+            resolve_fault: $find!(resolve_fault),
+            device_save: $find!(device_save),
+            device_restore: $find!(device_restore),
+            device_statistics: $find!(device_statistics),
+            device_attributes: $find!(device_attributes),
+            device_report: $find!(device_report),
+        }
+    };
+}
+
+fn not_a_plugin(path: &Path, why: &str) -> Error {
+    Error::new(
+        ErrorKind::NotAPlugin,
+        format!("{} is no memctl plugin: {why}", path.display()),
+    )
+}
+
+/// The version that abi_version() answers, if this shim can use it.
+fn usable_version(path: &Path, answer: u64) -> Result<AbiVersion, Error> {
+    if answer >> 32 != u64::from(MEMCTL_ABI_MAGIC) {
+        let why = format!("its abi_version() returns {answer:#x}, which lacks the ABI's magic");
+        return Err(not_a_plugin(path, &why));
+    }
+    let version = AbiVersion {
+        major: (answer >> 16) as u16,
+        minor: answer as u16,
+    };
+    if !version.serves(AbiVersion::SHIM) {
+        let message = format!(
+            "the memctl plugin {} has ABI version {version}, and this program needs {}",
+            path.display(),
+            AbiVersion::SHIM
+        );
+        return Err(Error::new(ErrorKind::OtherVersion, message));
+    }
+    Ok(version)
+}
+
 impl Loaded {
     fn open(path: PathBuf) -> Result<Self, Error> {
-        let not_a_plugin = |why: String| {
-            Error::new(
-                ErrorKind::NotAPlugin,
-                format!("{} is no memctl plugin: {why}", path.display()),
-            )
-        };
-
         // SAFETY: initialisers of the library run here. By naming the file, the operator allows its code in this
         // process, as with any plugin.
         let library = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_LOCAL) }
-            .map_err(|error| not_a_plugin(loader_message(&error)))?;
+            .map_err(|error| not_a_plugin(&path, &loader_message(&error)))?;
         // Never closed from here on, usable or not: its code may run on threads of its own.
         let library: &'static Library = Box::leak(Box::new(library));
 
         // SAFETY: an exported abi_version() is the function of the ABI. It has no parameters and returns a number in
         // every version of the ABI.
         let abi_version: unsafe extern "C" fn() -> u64 =
-            unsafe { function(library, "abi_version") }.map_err(not_a_plugin)?;
+            unsafe { function(library, "abi_version") }.map_err(|why| not_a_plugin(&path, &why))?;
         // SAFETY: as above; it may be called from any thread at any time.
-        let answer = unsafe { abi_version() };
-        if answer >> 32 != u64::from(MEMCTL_ABI_MAGIC) {
-            return Err(not_a_plugin(format!(
-                "its abi_version() returns {answer:#x}, which lacks the ABI's magic"
-            )));
-        }
-        let version = AbiVersion {
-            major: (answer >> 16) as u16,
-            minor: answer as u16,
-        };
-        if !version.serves(AbiVersion::SHIM) {
-            let message = format!(
-                "the memctl plugin {} has ABI version {version}, and this program needs {}",
-                path.display(),
-                AbiVersion::SHIM
-            );
-            return Err(Error::new(ErrorKind::OtherVersion, message));
-        }
+        let version = usable_version(&path, unsafe { abi_version() })?;
 
-        macro_rules! resolve {
-            ($($name:ident),*) => {
-                memctl_functions {
-                    abi_version,
-                    // SAFETY: by magic and version the library follows the contract, in which the symbol of
-                    // this name has the type of the field.
-                    $($name: unsafe { function(library, stringify!($name)) }.map_err(not_a_plugin)?,)*
-                }
+        macro_rules! find {
+            ($name:ident) => {
+                // SAFETY: by magic and version the library follows the contract, in which the symbol of this name has
+                // the type of the field.
+                unsafe { function(library, stringify!($name)) }.map_err(|why| not_a_plugin(&path, &why))?
             };
         }
-        let functions = resolve!(
-            attach_thread,
-            last_error,
-            pci_identity,
-            check_options,
-            device_create,
-            device_destroy,
-            device_reset,
-            register_memory,
-            unregister_memory,
-            plug_memory,
-            unplug_memory,
-            mmio_read,
-            mmio_write,
-            set_dirty_logging,
-            inhibit_discard,
-            keep_readable,
-            keep_accessible,
-            resolve_fault,
-            device_save,
-            device_restore,
-            device_statistics,
-            device_attributes,
-            device_report
-        );
+        let functions = functions!(find);
+        Ok(Loaded {
+            path,
+            version,
+            functions,
+        })
+    }
+
+    #[cfg(feature = "static")]
+    fn linked() -> Result<Self, Error> {
+        macro_rules! find {
+            ($name:ident) => {{
+                extern "C" {
+                    #[link_name = concat!("memctl_", stringify!($name))]
+                    fn $name();
+                }
+                // SAFETY: in libmemctl_static.a the symbol is the ABI's function of this name, which has the type of
+                // the field; the archive and this table are built from one checkout, and the version is checked.
+                unsafe { std::mem::transmute::<unsafe extern "C" fn(), _>($name) }
+            }};
+        }
+        let path = std::env::current_exe().unwrap_or_default();
+        let functions: memctl_functions = functions!(find);
+        // SAFETY: it may be called from any thread at any time.
+        let version = usable_version(&path, unsafe { (functions.abi_version)() })?;
         Ok(Loaded {
             path,
             version,
