@@ -32,24 +32,31 @@ explore() {
     states=$(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' <<<"$report")
     # A search that was cut off has shown nothing.
     if [ -z "$errors" ] || { [ "$errors" = 0 ] && grep -q 'max search depth too small\|out of memory\|Search not completed' <<<"$report"; }; then
-        sed 's/^/# /' <<<"$report"
+        printf '# %s\n' "${report//$'\n'/$'\n'# }"
         errors=unknown
     fi
 }
 
-result() { # STATUS DESCRIPTION
+result() { # ok|'not ok' DESCRIPTION
     number=$((number + 1))
-    [ "$1" = 0 ] && echo "ok $number - $2" || echo "not ok $number - $2"
+    echo "$1 $number - $2"
 }
 
 holds() { # KIND DESCRIPTION
     explore "" "$1"
-    [ "$errors" = 0 ] && result 0 "$2 ($states states)" || result 1 "$2 (errors: $errors)"
+    if [ "$errors" = 0 ]; then
+        result ok "$2 ($states states)"
+    else
+        result 'not ok' "$2 (errors: $errors)"
+    fi
 }
 
 finds() { # MUTANT KIND DESCRIPTION
     explore "-D$1" "$2"
-    [ "$errors" != 0 ] && [ "$errors" != unknown ] && result 0 "without $3: found" || result 1 "without $3: found (errors: $errors)"
+    case $errors in
+    0 | unknown) result 'not ok' "without $3: found (errors: $errors)" ;;
+    *) result ok "without $3: found" ;;
+    esac
 }
 
 holds safety "no request survives its channel or its memory"

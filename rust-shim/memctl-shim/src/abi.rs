@@ -263,8 +263,7 @@ pub struct memctl_functions {
     /// Keeps guest memory accessible by the host.
     pub keep_accessible: unsafe extern "C" fn(device: *mut memctl_device, enabled: u32) -> memctl_status,
     /// A vCPU ran into inaccessible guest memory.
-    pub resolve_fault:
-        unsafe extern "C" fn(device: *mut memctl_device, guest_address: u64) -> memctl_status,
+    pub resolve_fault: unsafe extern "C" fn(device: *mut memctl_device, guest_address: u64) -> memctl_status,
     /// The device's state as bytes.
     pub device_save: unsafe extern "C" fn(
         device: *mut memctl_device,

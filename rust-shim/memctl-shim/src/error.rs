@@ -142,9 +142,7 @@ mod tests {
 
     #[test]
     fn every_status_of_the_header_has_its_own_kind() {
-        let kinds: Vec<_> = (MEMCTL_OK..=MEMCTL_DENIED)
-            .map(ErrorKind::from_status)
-            .collect();
+        let kinds: Vec<_> = (MEMCTL_OK..=MEMCTL_DENIED).map(ErrorKind::from_status).collect();
         assert_eq!(kinds[0], None);
         for (status, kind) in kinds.iter().enumerate().skip(1) {
             assert!(
