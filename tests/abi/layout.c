@@ -11,7 +11,7 @@
 #define STRUCT(name) printf(#name " size %zu\n", sizeof(struct name))
 #define FIELD(name, field)                                                                                \
 	printf(#name "." #field " at %zu, %zu bytes\n", offsetof(struct name, field), sizeof(((struct name *)0)->field))
-#define CONSTANT(name) printf(#name " = %" PRIu32 "\n", name)
+#define CONSTANT(name) printf(#name " = %" PRIu64 "\n", (uint64_t)(name))
 
 int main(void)
 {

@@ -138,6 +138,8 @@ fn sizes_offsets_and_values_are_those_of_the_header() {
         MEMCTL_HOST_CALL_FAILED,
         MEMCTL_BUFFER_TOO_SMALL,
         MEMCTL_INTERNAL_ERROR,
+        MEMCTL_DENIED,
+        MEMCTL_ADDRESS_UNKNOWN,
         MEMCTL_LOG_OFF,
         MEMCTL_LOG_ERROR,
         MEMCTL_LOG_WARN,
