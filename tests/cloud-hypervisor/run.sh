@@ -92,8 +92,6 @@ if [ -n "$disk" ]; then
 	perl -e 'print pack "C*", map { ($_ + ($_ >> 12)) & 255 } $_ << 12 .. ($_ << 12) + 4095 for 0 .. 1023' > "$disk"
 	export MEMCTL_PASSTHROUGH=$disk
 fi
-# The harness gives up on a guest after so many seconds: of a processor that an emulated host does not share.
-export MEMCTL_ICOUNT=${MEMCTL_ICOUNT:-1}
 drivers=$(echo "$("$here/../host/fetch.sh" 6.1)"/lib/modules/*/kernel/drivers)
 export MEMCTL_BODIES=$here/bodies MEMCTL_DRIVERS=$drivers MEMCTL_PLUGIN=$plugin MEMCTL_GUEST=$out/driver MEMCTL_WORKLOADS=$out/workloads
 MEMCTL_BUILD_TARGET=$(realpath --relative-to="$tree/target" "$out/bin")

@@ -5,9 +5,7 @@
 # does where this machine's KVM does not do: QEMU's TCG emulates AMD SVM, and
 # the kernel makes a /dev/kvm of it. No QEMU outlives this script, nor the
 # process MEMCTL_OWNER if the environment names one. MEMCTL_PASSTHROUGH is a file
-# that the host has as an NVMe disk behind an IOMMU, for VFIO. With MEMCTL_ICOUNT=N
-# a busy processor's clock counts its instructions, 2^N ns each, in place of the
-# time: on a loaded machine nothing there runs into limits of time.
+# that the host has as an NVMe disk behind an IOMMU, for VFIO.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd -P)
@@ -68,10 +66,6 @@ mkfifo "$control/heartbeat.in"
 ln -s /dev/null "$control/heartbeat.out"
 [ -z "$folder" ] || share folder "$folder"
 
-timing=(-accel "tcg,thread=multi,tb-size=512")
-if [ -n "${MEMCTL_ICOUNT:-}" ]; then
-	timing=(-accel "tcg,thread=single,tb-size=512" -icount "shift=$MEMCTL_ICOUNT,sleep=on")
-fi
 passthrough=() append=
 if [ -n "${MEMCTL_PASSTHROUGH:-}" ]; then
 	passthrough=(-device "intel-iommu,intremap=on,aw-bits=48"
@@ -87,7 +81,7 @@ fi
 setpriv --pdeathsig KILL timeout --foreground -s KILL "$seconds" \
 	setpriv --pdeathsig KILL qemu-system-x86_64 \
 	-machine q35,hpet=off,smbus=off,sata=off,usb=off,vmport=off,graphics=off \
-	"${timing[@]}" -cpu EPYC,+svm,+npt,-xsaves \
+	-accel tcg,thread=multi,tb-size=512 -cpu EPYC,+svm,+npt,-xsaves \
 	-smp 1 -m "$memory" -nodefaults -no-user-config -display none -no-reboot \
 	-kernel "$kernel" -initrd "$image" \
 	-append "console=ttyS0 quiet mitigations=off nokaslr clocksource=acpi_pm no_timer_check random.trust_cpu=on panic=-1$append" \
