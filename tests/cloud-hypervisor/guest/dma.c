@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * dma DISK: keeps 4 MiB of memory while the disk is plugged, unplugged and plugged
- * again. Without the disk, discarding that memory must work. With it, discarding
- * must be refused with EBUSY, and what the disk writes there by DMA must be what
- * the CPU sees: the memory was discarded before, so that the host had other pages
- * behind it, or none. Prints a line for each step and ends with "ok".
+ * again. Without the disk, discarding that memory must work. With it,
+ * discarding must be refused with EBUSY, and what the disk writes there by DMA
+ * must be what the CPU sees: the memory was discarded before, so that the host
+ * had other pages behind it, or none. Prints a line for each step and ends with
+ * "ok".
  *
  * Each byte of DISK is the low byte of the sum of its offset and its page's number.
  */
@@ -41,6 +42,8 @@ static uint32_t discard(void)
 	if (device < 0 || ioctl(device, MEMCTL_IOCTL_PROCESS_RANGES, &request))
 		err(1, "/dev/memctl");
 	close(device);
+	if (request.ret_errno)
+		printf("discard: error %u, code %#x\n", request.ret_errno, request.ret_code);
 	return request.ret_errno;
 }
 
