@@ -41,13 +41,14 @@ internal static class MetricsText
         ("memctl_refusals", "", "Requests that the device refused, by its error code.", "reason", Snapshot.RefusedPrefix),
     ];
 
-    private static readonly (string Name, string Help, string Counter)[] _counters =
+    private static readonly (string Name, string Unit, string Help, string Counter)[] _counters =
     [
-        ("memctl_refused_commands", "Transport commands that the device refused.", Snapshot.RefusedCommands),
-        ("memctl_ignored_accesses", "Stores of the guest that mean nothing.", "ignored_accesses"),
-        ("memctl_unanswered_requests", "Requests whose answer could not be written.", "unanswered_requests"),
-        ("memctl_suppressed_log_records", "Log records over the limit.", "suppressed_log_records"),
-        ("memctl_library_collections", "Garbage collections in the library.", "managed_collections"),
+        ("memctl_refused_commands", "", "Transport commands that the device refused.", Snapshot.RefusedCommands),
+        ("memctl_ignored_accesses", "", "Stores of the guest that mean nothing.", "ignored_accesses"),
+        ("memctl_unanswered_requests", "", "Requests whose answer could not be written.", "unanswered_requests"),
+        ("memctl_suppressed_log_records", "", "Log records over the limit.", "suppressed_log_records"),
+        ("memctl_opened_bytes", "bytes", "RAM made accessible because a vCPU ran into it.", "opened_bytes"),
+        ("memctl_library_collections", "", "Garbage collections in the library.", "managed_collections"),
     ];
 
     /// <summary>The text.</summary>
@@ -81,9 +82,9 @@ internal static class MetricsText
             }
         }
 
-        foreach ((string name, string help, string counter) in _counters)
+        foreach ((string name, string unit, string help, string counter) in _counters)
         {
-            Family(text, name, "counter", "", help);
+            Family(text, name, "counter", unit, help);
             foreach (Snapshot vm in vms)
             {
                 Sample(text, name + "_total", vm, "", Of(counter)(vm));
