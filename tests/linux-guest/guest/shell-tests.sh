@@ -104,5 +104,7 @@ test_log() {
 			{ print }' > /tmp/bad
 	[ ! -s /tmp/bad ]
 	result $? "the guest kernel's log has no warning"
-	sed 's/^/# /' /tmp/bad | head -20
+	if [ -s /tmp/bad ]; then
+		dmesg | grep -B 10 -A 20 -F "$(head -n 1 /tmp/bad)" | sed 's/^/# /'
+	fi
 }
