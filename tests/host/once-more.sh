@@ -10,7 +10,7 @@ set -euo pipefail
 
 readonly tries=4
 # No guest of the tests lets its host rest for so long, unless its script says so.
-export MEMCTL_STALL_SECONDS=${MEMCTL_STALL_SECONDS:-180}
+export MEMCTL_STALL_SECONDS=${MEMCTL_STALL_SECONDS:-120}
 
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
