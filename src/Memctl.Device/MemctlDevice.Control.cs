@@ -17,8 +17,7 @@ public sealed partial class MemctlDevice
         int errno;
         lock (_transportLock)
         {
-            ForgetChannels();
-            _transport = TransportState.Disconnected;
+            Disconnect();
             Volatile.Write(ref _payload, 0);
             errno = RevertAll();
         }
@@ -31,8 +30,7 @@ public sealed partial class MemctlDevice
     {
         lock (_transportLock)
         {
-            ForgetChannels();
-            _transport = TransportState.Disconnected;
+            Disconnect();
             lock (_control)
             {
                 _memory.Publish(RegionMap.Empty);

@@ -145,7 +145,10 @@ public sealed partial class MemctlDevice
     {
         _channels.LocateBuffers(_memory, start, end);
         _channels.Synchronize();
-        return _attributes.Revert(map, start, end, forget: true);
+        int errno = _attributes.Revert(map, start, end, forget: true);
+        // A change that was waited for has its answer to write yet.
+        _channels.Synchronize();
+        return errno;
     }
 
     private void RequireRoomToRevert(ulong start, ulong end)

@@ -95,16 +95,20 @@ public sealed partial class MemctlDevice
 
     private string? EndConnection()
     {
-        ForgetChannels();
-        _transport = TransportState.Disconnected;
+        Disconnect();
         Revert();
         return null;
     }
 
-    private string Refuse(string refusal)
+    private void Disconnect()
     {
         ForgetChannels();
         _transport = TransportState.Disconnected;
+    }
+
+    private string Refuse(string refusal)
+    {
+        Disconnect();
         return refusal;
     }
 

@@ -24,7 +24,6 @@ public static class OptionParser
         var options = new DeviceOptions();
         FunctionSet allowed = FunctionSet.All;
         FunctionSet denied = FunctionSet.None;
-        Function merging = FunctionTable.Find("MERGEABLE")!;
         var seen = new HashSet<string>();
         foreach (string item in Split(text))
         {
@@ -69,7 +68,7 @@ public static class OptionParser
                     break;
                 case "allow":
                     allowed = ParseFunctions(key, value);
-                    options = options with { MayMerge = allowed.Contains(merging) };
+                    options = options with { MayMerge = FunctionTable.All.ToArray().Any(function => function.Merges && allowed.Contains(function)) };
                     break;
                 case "deny":
                     denied = ParseFunctions(key, value);
