@@ -3,7 +3,7 @@
 //! more (`vm.memctl-inhibit-discard`, for what a VFIO device does there, and `vm.dirty-log`, for what a migration does).
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
@@ -194,9 +194,15 @@ fn handle(mut request: tiny_http::Request, events: &Sender<Event>) {
         Err(error) => Err(error.into()),
     };
     let ends = matches!(parsed, Ok(Some(Request::Shutdown)));
-    let answered = request.respond(respond(parsed, events));
+    let response = respond(parsed, events);
+    send_response(events, ends, || request.respond(response));
+}
+
+/// The VM ends after the response: the end of the process would cut it off.
+fn send_response(events: &Sender<Event>, ends: bool, respond: impl FnOnce() -> io::Result<()>) {
+    let answered = respond();
     if ends {
-        // After the response, which the end of the process would cut off. Fails if the VM is ending already.
+        // Fails if the VM is ending already.
         drop(events.send(Event::Ended(Ending::PowerOff)));
     }
     if let Err(error) = answered {
@@ -334,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shutdown_is_answered_before_the_vm_ends() {
+    fn a_shutdown_is_answered() {
         let text = exchange(
             "shutdown",
             "PUT /api/v1/vm.shutdown HTTP/1.1\r\nHost: vmm\r\n\r\n",
@@ -347,5 +353,22 @@ mod tests {
             },
         );
         assert!(text.starts_with("HTTP/1.1 204 "), "{text}");
+    }
+
+    #[test]
+    fn the_vm_ends_after_the_response_to_a_shutdown() {
+        let (sender, events) = mpsc::channel();
+        send_response(&sender, true, || {
+            assert!(events.try_recv().is_err(), "nothing ends before the response");
+            Ok(())
+        });
+        assert!(matches!(events.try_recv(), Ok(Event::Ended(Ending::PowerOff))));
+    }
+
+    #[test]
+    fn the_vm_ends_although_the_client_has_gone() {
+        let (sender, events) = mpsc::channel();
+        send_response(&sender, true, || Err(ErrorKind::BrokenPipe.into()));
+        assert!(matches!(events.try_recv(), Ok(Event::Ended(Ending::PowerOff))));
     }
 }

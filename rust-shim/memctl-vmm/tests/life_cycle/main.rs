@@ -7,6 +7,7 @@ mod client;
 mod proc_files;
 mod process;
 mod rehearsals;
+mod snapshots;
 mod terminal;
 
 use std::panic::{self, AssertUnwindSafe};
