@@ -160,7 +160,7 @@ lint() {
     check "C#: dotnet format finds nothing" dotnet format MemctlPlugin.sln --verify-no-changes
     check "Rust: rustfmt finds nothing" cargo fmt --all --manifest-path rust-shim/Cargo.toml --check
     local words
-    cargo_words clippy --all-targets -- -D warnings
+    cargo_words clippy --release --all-targets -- -D warnings
     check "Rust: clippy finds nothing" "${words[@]}"
     check "C: the header compiles as C11" \
         gcc -std=c11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only native/include/memctl_plugin.h
@@ -192,10 +192,11 @@ test_suite() {
     shim)
         # libtest keeps its report for programs behind a flag; it has not changed since 2018, and what can't be read is a
         # failure. Only the tests are told, not the compiler.
-        cargo_words test --no-fail-fast "$(runner env RUSTC_BOOTSTRAP=1)" --lib --bins --tests \
+        # With the profile of the build, which has compiled what they need.
+        cargo_words test --release --no-fail-fast "$(runner env RUSTC_BOOTSTRAP=1)" --lib --bins --tests \
             -- -Z unstable-options --format json
         results libtest shim "${words[@]}"
-        cargo_words test --doc
+        cargo_words test --release --doc
         results check shim "the documentation's example compiles" "${words[@]}"
         ;;
     docs) results tap docs tests/docs/run.sh ;;
@@ -211,12 +212,20 @@ test_suite() {
     packages) results tap packages tests/packages/run.sh ;;
     rehearsals)
         build_later_plugin
-        cargo_words test "$(runner "$TOP/tests/host/with-kvm.sh" -k debian bare-metal --)" -p memctl-vmm --test life_cycle
+        cargo_words test --release "$(runner "$TOP/tests/host/with-kvm.sh" -k debian bare-metal --)" -p memctl-vmm --test life_cycle
         results tap rehearsals "${words[@]}"
         ;;
     selftest) results tap selftest native/selftest/run.sh ;;
     linux-guest) tests/linux-guest/run.sh || FAILED=1 ;;
     esac
+}
+
+boots_guests() { [[ $1 = rehearsals || $1 = selftest || $1 = linux-guest ]]; }
+
+timed_suite() {
+    local begin=$SECONDS
+    test_suite "$1"
+    log "$1: $((SECONDS - begin)) s"
 }
 
 test_all() {
@@ -226,15 +235,33 @@ test_all() {
         [[ " ${SUITES[*]} " = *" $suite "* ]] || die "no suite $suite; there are: ${SUITES[*]}"
     done
     need_for_test
-    case "$*" in *rehearsals* | *selftest* | *linux-guest*) start_host_kernel ;; esac
+    for suite; do
+        if boots_guests "$suite"; then
+            start_host_kernel
+            break
+        fi
+    done
     build_all
     rm -rf "$OUT/logs" "$OUT/reports"
     mkdir -p "$OUT/logs" "$OUT/reports"
     export MEMCTL_LOGS=$OUT/logs MEMCTL_RESULTS=$OUT/reports/results
     : >"$MEMCTL_RESULTS"
+    # Guests need one processor each where they are emulated, so they run beside the other suites (with-kvm.sh).
+    local guests=()
+    export MEMCTL_LANES=$OUT/lanes
+    mkdir -p "$MEMCTL_LANES"
     FAILED=0
     for suite; do
-        test_suite "$suite"
+        if boots_guests "$suite"; then
+            (timed_suite "$suite" && exit "$FAILED") &
+            guests+=($!)
+        fi
+    done
+    for suite; do
+        boots_guests "$suite" || timed_suite "$suite"
+    done
+    for suite in "${guests[@]}"; do
+        wait "$suite" || FAILED=1
     done
     tests/results.pl summary
     [ "$FAILED" -eq 0 ]

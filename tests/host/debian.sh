@@ -36,9 +36,13 @@ install_debian() {
 		exit 1
 	fi
 	echo "installing Debian packages: $*" >&2
-	apt-get -qq -o DPkg::Lock::Timeout=600 update
-	DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 \
-		install -y --no-install-recommends "$@" > /dev/null
+	(
+		# One after the other: apt does not wait for another update.
+		flock 7
+		apt-get -qq -o DPkg::Lock::Timeout=600 update
+		DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 \
+			install -y --no-install-recommends "$@" > /dev/null
+	) 7> /run/lock/memctl-install
 }
 
 # need_programs PROGRAM PACKAGE ...: PACKAGE has PROGRAM, or is the owner of

@@ -93,14 +93,15 @@ pids+=($!)
 # QEMU's VMRUN and #VMEXIT change the processor's pending interrupts without the
 # lock that its timers take, so one of the timer's is lost now and then, and an
 # idle kernel sleeps for ever. Any later interrupt makes up for it: here is one.
-while sleep 0.5; do
+while setpriv --pdeathsig KILL sleep 0.5; do
 	echo
 done 1<> "$control/heartbeat.in" &
 pids+=($!)
 # Ends when QEMU has used less than a tenth of a processor for MEMCTL_STALL_SECONDS.
 watch_for_stall() { # PARENT
 	local last=0 now
-	while sleep "$MEMCTL_STALL_SECONDS"; do
+	# A sleep that outlived its parent would keep whoever reads our output waiting.
+	while setpriv --pdeathsig KILL sleep "$MEMCTL_STALL_SECONDS"; do
 		now=$(ps --ppid "$1" -o cputimes= | tr -d ' ')
 		[ $((${now:-0} - last)) -ge $((MEMCTL_STALL_SECONDS / 10)) ] || return
 		last=$now

@@ -42,6 +42,11 @@ fi
 kind=$1
 shift 2
 
+# Where several suites run, one host of each kernel at a time. The lock goes with the process.
+if [ -n "${MEMCTL_LANES:-}" ]; then
+	exec 8> "$MEMCTL_LANES/$kernel"
+	flock 8
+fi
 if "$here/boots.sh" "$kind"; then
 	exec timeout --foreground "$seconds" "$@"
 fi

@@ -107,18 +107,25 @@ static void memctl_decode_info(const struct memctl_wire *wire, struct memctl_vmm
 	info->page_size = le64_to_cpu(wire->word[3]);
 }
 
-static int memctl_read_info(struct memctl_device *mdev)
+/* On this CPU's channel. */
+static bool memctl_ask_info(struct memctl_device *mdev, struct memctl_wire *answer)
 {
-	struct memctl_vmm_info *info = &mdev->info.info;
-	struct memctl_wire answer;
 	unsigned long flags;
 	bool answered;
 
 	local_irq_save(flags);
-	answered = memctl_exchange_info(mdev, this_cpu_ptr(mdev->channels), &answer);
+	answered = memctl_exchange_info(mdev, this_cpu_ptr(mdev->channels), answer);
 	local_irq_restore(flags);
 
-	if (!answered) {
+	return answered;
+}
+
+static int memctl_read_info(struct memctl_device *mdev)
+{
+	struct memctl_vmm_info *info = &mdev->info.info;
+	struct memctl_wire answer;
+
+	if (!memctl_ask_info(mdev, &answer)) {
 		dev_err(mdev->dev, "device does not answer\n");
 		return -EIO;
 	}
@@ -218,14 +225,8 @@ void memctl_disconnect(struct memctl_device *mdev)
 bool memctl_answers(struct memctl_device *mdev)
 {
 	struct memctl_wire answer;
-	unsigned long flags;
-	bool answered;
 
-	local_irq_save(flags);
-	answered = memctl_exchange_info(mdev, this_cpu_ptr(mdev->channels), &answer);
-	local_irq_restore(flags);
-
-	return answered;
+	return memctl_ask_info(mdev, &answer);
 }
 
 static void memctl_free_channels(void *data)
