@@ -90,19 +90,23 @@ struct model {
 	bool asked_twice;
 };
 
-/* model_memory.c: guest RAM and the kernel's part */
+/* model_memory.c: guest RAM */
 uint64_t slot_base(unsigned int slot);
+/* The slot of registered memory that an address is in, and where in it; or null. */
+struct slot *model_slot(const struct model *model, uint64_t address, uint64_t *offset);
 void model_reserve(struct model *model);
 void model_map(struct model *model, unsigned int slot, enum backing backing, uint32_t flags);
-void model_revert(struct model *model, unsigned int slot);
 void model_truncate(struct model *model, unsigned int slot, bool cut);
 bool model_covers(const struct model *model, uint64_t address, uint64_t length);
 /* Whether the byte is in guest RAM and no FREE may have dropped it. */
 bool model_is_defined(const struct model *model, uint64_t address);
 bool model_copy_in(struct model *model, bool real, uint64_t address, const void *from, size_t length, size_t *done);
 bool model_copy_out(struct model *model, bool real, uint64_t address, void *to, size_t length);
+
+/* model_attributes.c: what the guest sets on its pages, and the kernel's part */
 unsigned int model_splits(const struct model *model);
 uint64_t model_locked(const struct model *model);
+void model_revert(struct model *model, unsigned int slot);
 int model_advise(struct model *model, uint64_t address, uint64_t length, int advice);
 int model_change(struct model *model, uint64_t address, uint64_t length, enum function function, uint64_t name,
 		 enum device_error *error);
