@@ -8,6 +8,14 @@ use super::trace::Event;
 use super::REQUESTS;
 use crate::bus::PAGE;
 
+/// What one page is touched for.
+#[derive(Default)]
+struct Page {
+    lines: BTreeSet<u64>,
+    areas: BTreeSet<String>,
+    functions: BTreeSet<String>,
+}
+
 #[derive(Default)]
 struct Row {
     instructions: u64,
@@ -17,7 +25,7 @@ struct Row {
     pages: BTreeSet<u64>,
 }
 
-/// Prints one request by function, in the order in which functions are first entered, and by kind of memory.
+/// Prints one request by function, in the order in which functions are first entered, by kind of memory, and by page.
 /// A line or page that two functions touch is in both rows.
 pub fn print(measured: &Measured, request: usize) {
     let counts = measured.counts(request);
@@ -28,6 +36,7 @@ pub fn print(measured: &Measured, request: usize) {
     let mut order = Vec::new();
     let mut functions: BTreeMap<String, Row> = BTreeMap::new();
     let mut areas: BTreeMap<String, Row> = BTreeMap::new();
+    let mut pages: BTreeMap<u64, Page> = BTreeMap::new();
     let mut current = String::new();
     for &event in &measured.events[request] {
         let area = match event {
@@ -52,6 +61,12 @@ pub fn print(measured: &Measured, request: usize) {
             }
             Event::SystemCall(_) => continue,
         };
+        for line in blocks(event, LINE) {
+            let page = pages.entry(line * LINE / PAGE).or_default();
+            page.lines.insert(line);
+            page.areas.insert(area.clone());
+            page.functions.insert(last_word(&current).to_owned());
+        }
         let row = areas.entry(area).or_default();
         row.instructions += u64::from(matches!(event, Event::Instruction { .. }));
         row.data_lines.extend(blocks(event, LINE));
@@ -78,5 +93,23 @@ pub fn print(measured: &Measured, request: usize) {
             row.pages.len()
         );
     }
+    println!("  lines  page and the functions that touch it");
+    for (number, page) in &pages {
+        let words = |set: &BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join(", ");
+        println!(
+            "  {:>5}  {:x}, {}: {}",
+            page.lines.len(),
+            number * PAGE,
+            words(&page.areas),
+            words(&page.functions)
+        );
+    }
     println!();
+}
+
+/// A function's name without its file and name spaces.
+fn last_word(function: &str) -> &str {
+    let name = function.rsplit(' ').next().unwrap_or(function);
+    let name = name.rsplit("::").next().unwrap_or(name);
+    name.rsplit("__").next().unwrap_or(name)
 }
