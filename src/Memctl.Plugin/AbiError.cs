@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Memctl.Device;
 using Memctl.Plugin.Abi;
 
@@ -9,10 +10,12 @@ internal static class AbiError
     private static readonly byte[] _outOfMemory = "The memctl plugin's heap is full."u8.ToArray();
 
     /// <summary>A null, stale or invented handle.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     internal static uint InvalidHandle() =>
         Report(MemctlAbi.MEMCTL_INVALID_HANDLE, "The device handle is null, was never created, or its device was destroyed.");
 
     /// <summary>A wrong argument of the C ABI.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     internal static uint InvalidArgument(string message) => Report(MemctlAbi.MEMCTL_INVALID_ARGUMENT, message);
 
     /// <summary>A structure that is shorter than that of version 1.0.</summary>

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Memctl.Device;
 using Memctl.Plugin.Abi;
 using Microsoft.Extensions.Logging;
@@ -15,16 +16,15 @@ internal static unsafe class DeviceHandles
 
     private const int SlotBits = 8;
 
-    private static readonly OpenDevice?[] _slots = new OpenDevice?[MaxDevices];
-    private static readonly Lock _gate = new();
+    private static Slots _slots;
     private static ulong _created;
 
     /// <summary>Adds a device; returns its handle, or null if every slot is taken.</summary>
     internal static memctl_device* Add(MemctlDevice device, ILoggerFactory logging)
     {
-        lock (_gate)
+        lock (Gate.Lock)
         {
-            int slot = Array.IndexOf(_slots, null);
+            int slot = ((ReadOnlySpan<OpenDevice?>)_slots).IndexOf((OpenDevice?)null);
             if (slot < 0)
             {
                 return null;
@@ -37,26 +37,28 @@ internal static unsafe class DeviceHandles
     }
 
     /// <summary>The device of a handle, or null.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static MemctlDevice? Find(memctl_device* handle) => FindOpen(handle)?.Device;
 
     /// <summary>Invalidates a handle. One caller gets its device; any other, and one with an invalid handle, gets null.</summary>
     internal static OpenDevice? Remove(memctl_device* handle)
     {
-        lock (_gate)
+        lock (Gate.Lock)
         {
             OpenDevice? open = FindOpen(handle);
             if (open is not null)
             {
-                Volatile.Write(ref _slots[(nuint)handle & ((1 << SlotBits) - 1)], null);
+                Volatile.Write(ref _slots[SlotOf(handle)], null);
             }
 
             return open;
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static OpenDevice? FindOpen(memctl_device* handle)
     {
-        nuint slot = (nuint)handle & ((1 << SlotBits) - 1);
+        int slot = SlotOf(handle);
         if (slot >= MaxDevices)
         {
             return null;
@@ -64,6 +66,21 @@ internal static unsafe class DeviceHandles
 
         OpenDevice? open = Volatile.Read(ref _slots[slot]);
         return open is not null && open.Handle == (nuint)handle ? open : null;
+    }
+
+    private static int SlotOf(memctl_device* handle) => (int)((nuint)handle & ((1 << SlotBits) - 1));
+
+    /// <summary>In the class's own static data: a request reads no array beside it.</summary>
+    [InlineArray(MaxDevices)]
+    private struct Slots
+    {
+        private OpenDevice? _first;
+    }
+
+    /// <summary>Apart, as a class without initialisers is not asked on each access whether they have run.</summary>
+    private static class Gate
+    {
+        internal static readonly Lock Lock = new();
     }
 }
 

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Memctl.Device.Memory;
 using Memctl.Plugin.Abi;
 
@@ -46,5 +47,6 @@ internal sealed unsafe class Host(memctl_host host) : IGuestCopy, IDirtyLog
     }
 
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public void MarkDirty(ulong guestAddress, ulong length) => host.dirty(host.context, guestAddress, length);
 }

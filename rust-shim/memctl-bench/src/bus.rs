@@ -169,6 +169,7 @@ impl Guest<'_> {
     }
 
     /// The store that makes the request.
+    #[inline]
     pub fn ring(&self, channel: Channel) {
         self.bus.write(8, &channel.command.to_le_bytes());
     }

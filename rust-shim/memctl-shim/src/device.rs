@@ -56,6 +56,8 @@ pub struct RegionFlags {
 pub struct Device {
     plugin: Plugin,
     handle: *mut memctl_device,
+    /// The plugin's, here beside the handle: a guest's access touches no other memory of the shim's.
+    functions: memctl_functions,
     _host: Box<Host>,
     defect_logged: AtomicBool,
 }
@@ -97,9 +99,11 @@ impl Device {
             (plugin.functions().device_create)(&offer, options.as_ptr().cast(), options.len(), &mut handle)
         };
         plugin.outcome(status)?;
+        let functions = *plugin.functions();
         Ok(Device {
             plugin,
             handle,
+            functions,
             _host: host,
             defect_logged: AtomicBool::new(false),
         })
@@ -107,6 +111,7 @@ impl Device {
 
     /// A guest's load of 1 to 8 bytes from BAR 0, in the shape of a VMM's bus device; `base` is not used. Always fills
     /// `data`, with zeros where there is no register.
+    #[inline]
     pub fn read(&self, _base: u64, offset: u64, data: &mut [u8]) {
         // SAFETY: `data` is writable for its length.
         let status =
@@ -118,6 +123,7 @@ impl Device {
     }
 
     /// A guest's store of 1 to 8 bytes to BAR 0. When it returns, the request that it started is complete.
+    #[inline]
     pub fn write(&self, _base: u64, offset: u64, data: &[u8]) {
         // SAFETY: `data` is readable for its length. The library changes guest memory, as the caller of
         // `register_memory` has allowed.
@@ -305,8 +311,10 @@ impl Device {
         }
     }
 
+    #[inline]
     fn functions(&self) -> &memctl_functions {
-        self.plugin.functions()
+        self.plugin.attach_thread();
+        &self.functions
     }
 
     /// Logs a status that neither guest nor VMM can cause through this type. Once for a device, as every access would

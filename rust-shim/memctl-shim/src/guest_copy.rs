@@ -33,38 +33,39 @@ std::arch::global_asm!(
     ".globl memctl_guest_copy_end",
     ".globl memctl_guest_copy_failed",
     ".type memctl_guest_copy, @function",
-    "memctl_guest_copy:", // (rdi: destination, rsi: source, rdx: length) -> eax
+    "memctl_guest_copy:", // (rdi: context, rsi: destination, rdx: source, rcx: length) -> eax
     ".cfi_startproc",
-    "cmp rdx, 32", // a request buffer: four words at once
+    "cmp rcx, 32", // a request buffer: four words at once
     "jne 5f",
-    "mov rax, [rsi]",
-    "mov rcx, [rsi + 8]",
-    "mov r8, [rsi + 16]",
-    "mov r9, [rsi + 24]",
-    "mov [rdi], rax",
-    "mov [rdi + 8], rcx",
-    "mov [rdi + 16], r8",
-    "mov [rdi + 24], r9",
-    "jmp 4f",
+    "mov rax, [rdx]",
+    "mov rcx, [rdx + 8]",
+    "mov r8, [rdx + 16]",
+    "mov r9, [rdx + 24]",
+    "mov [rsi], rax",
+    "mov [rsi + 8], rcx",
+    "mov [rsi + 16], r8",
+    "mov [rsi + 24], r9",
+    "xor eax, eax",
+    "ret",
     "5:",
-    "sub rdx, 8",
+    "sub rcx, 8",
     "jb 2f",
     "1:",
-    "mov rax, [rsi]", // a word at a time: a field that another vCPU changes is old or new
-    "mov [rdi], rax",
+    "mov rax, [rdx]", // a word at a time: a field that another vCPU changes is old or new
+    "mov [rsi], rax",
+    "add rdx, 8",
     "add rsi, 8",
-    "add rdi, 8",
-    "sub rdx, 8",
+    "sub rcx, 8",
     "jae 1b",
     "2:",
-    "add rdx, 8",
+    "add rcx, 8",
     "jz 4f",
     "3:",
-    "mov al, [rsi]",
-    "mov [rdi], al",
+    "mov al, [rdx]",
+    "mov [rsi], al",
+    "inc rdx",
     "inc rsi",
-    "inc rdi",
-    "dec rdx",
+    "dec rcx",
     "jnz 3b",
     "4:",
     "memctl_guest_copy_end:",
@@ -80,26 +81,22 @@ std::arch::global_asm!(
 );
 
 extern "C" {
-    fn memctl_guest_copy(destination: *mut u8, source: *const u8, length: usize) -> i32;
+    /// The ABI's `copy_from_guest` and `copy_to_guest`: 0, or `EFAULT` with a part copied. To be called after
+    /// [`install`], which the plugin's loading is.
+    ///
+    /// # Safety
+    /// The side that is not guest memory is valid for `length` bytes. The guest's side is memory of a registered region,
+    /// or of one whose mapping the kernel refuses to touch; it does not overlap the other. It is never behind a Rust
+    /// reference, as it may change meanwhile.
+    #[link_name = "memctl_guest_copy"]
+    pub(crate) fn copy(
+        context: *mut c_void,
+        destination: *mut c_void,
+        source: *const c_void,
+        length: usize,
+    ) -> i32;
     static memctl_guest_copy_end: u8;
     static memctl_guest_copy_failed: u8;
-}
-
-/// The ABI's `copy_from_guest` and `copy_to_guest`: 0, or `EFAULT` with a part copied.
-///
-/// # Safety
-/// The side that is not guest memory is valid for `length` bytes. The guest's side is memory of a registered region, or
-/// of one whose mapping the kernel refuses to touch; it does not overlap the other.
-pub(crate) unsafe extern "C" fn copy(
-    _context: *mut c_void,
-    destination: *mut c_void,
-    source: *const c_void,
-    length: usize,
-) -> i32 {
-    // SAFETY: the routine reads and writes only the bytes it is given, in registers that a callee may change, and a
-    // fault among them ends it with EFAULT, since install() ran before the plugin got this function's address. Guest
-    // memory may change meanwhile: it is never behind a Rust reference, and the routine is no Rust code.
-    unsafe { memctl_guest_copy(destination.cast(), source.cast(), length) }
 }
 
 /// The dispositions of SIGSEGV and SIGBUS before. Written once, before the handler that reads it is installed.
@@ -137,7 +134,7 @@ fn in_front_of(behind: &libc::sigaction) -> libc::sigaction {
 
 /// The handler. Allocates nothing, locks nothing, and on its own account calls only what may be called in a handler.
 unsafe extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut c_void) {
-    let routine = memctl_guest_copy as *const () as usize..&raw const memctl_guest_copy_end as usize;
+    let routine = copy as *const () as usize..&raw const memctl_guest_copy_end as usize;
     // SAFETY: with SA_SIGINFO the kernel passes a siginfo_t and a ucontext_t that are this handler's to read and
     // change until it returns.
     let (sent, instruction) = unsafe {

@@ -134,8 +134,11 @@ impl Plugin {
 
     /// Makes the calling thread known to the runtime, with its signal mask kept. A VMM calls this when a vCPU thread
     /// starts, so that the system calls of a first call come before the guest runs. Later calls do nothing.
+    #[inline]
     pub fn attach_thread(&self) {
-        self.functions();
+        if !ATTACHED.get() {
+            self.attach();
+        }
     }
 
     /// The identity of the PCI function, the same for every device.
@@ -200,9 +203,7 @@ impl Plugin {
     /// on each thread: this attaches the thread (see [`attach_thread`](Self::attach_thread)).
     #[inline]
     pub fn functions(&self) -> &memctl_functions {
-        if !ATTACHED.get() {
-            self.attach();
-        }
+        self.attach_thread();
         &self.loaded.functions
     }
 

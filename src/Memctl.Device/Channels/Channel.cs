@@ -13,7 +13,6 @@ namespace Memctl.Device.Channels;
 /// </remarks>
 public sealed class Channel
 {
-    private readonly FunctionCounters[] _functions = new FunctionCounters[FunctionTable.All.Length];
     private ChannelState _state;
 
     /// <summary>Guest-physical address of the buffer. Set while the channel is not connected.</summary>
@@ -40,7 +39,7 @@ public sealed class Channel
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Count(Function function, ulong bytes, bool isError)
     {
-        ref FunctionCounters counters = ref _functions[function.Index];
+        ref FunctionCounters counters = ref _state.Counters[function.Index];
         counters.Requests++;
         if (isError)
         {
@@ -55,7 +54,7 @@ public sealed class Channel
     /// <summary>Adds this channel's counters of a function to a sum. May be called by any thread.</summary>
     internal void AddTo(ref FunctionCounters sum, Function function)
     {
-        ref FunctionCounters counters = ref _functions[function.Index];
+        ref FunctionCounters counters = ref _state.Counters[function.Index];
         sum.Requests += Volatile.Read(ref counters.Requests);
         sum.Errors += Volatile.Read(ref counters.Errors);
         sum.Bytes += Volatile.Read(ref counters.Bytes);

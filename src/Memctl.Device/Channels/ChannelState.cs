@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Memctl.Device.Functions;
 
 namespace Memctl.Device.Channels;
 
@@ -15,24 +17,36 @@ internal struct FunctionCounters
     public ulong Bytes;
 }
 
+/// <summary>The counters of every function, at its <see cref="Function.Index"/>.</summary>
+[InlineArray(FunctionTable.Count)]
+internal struct ChannelCounters
+{
+    private FunctionCounters _first;
+}
+
 /// <summary>
 /// What each request reads and writes in its channel, with more than a cache line of room on either side: vCPUs that use different
 /// channels write no common line.
 /// </summary>
-[StructLayout(LayoutKind.Explicit, Size = 256)]
+[StructLayout(LayoutKind.Explicit, Size = ChannelState.Room + 24 + (FunctionTable.Count * 24) + ChannelState.Room)]
 internal struct ChannelState
 {
+    internal const int Room = 128;
+
     /// <summary>Read-side critical sections in progress that began in an even epoch.</summary>
-    [FieldOffset(128)]
+    [FieldOffset(Room)]
     public int EvenReaders;
 
     /// <summary>Those that began in an odd epoch.</summary>
-    [FieldOffset(132)]
+    [FieldOffset(Room + 4)]
     public int OddReaders;
 
-    [FieldOffset(136)]
+    [FieldOffset(Room + 8)]
     public ulong BufferAddress;
 
-    [FieldOffset(144)]
+    [FieldOffset(Room + 16)]
     public nuint BufferHostAddress;
+
+    [FieldOffset(Room + 24)]
+    public ChannelCounters Counters;
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Memctl.Device.Attributes;
 using Memctl.Device.Host;
 using static Memctl.Device.Functions.Function;
@@ -11,6 +12,9 @@ namespace Memctl.Device.Functions;
 /// </summary>
 public static class FunctionTable
 {
+    /// <summary>How many rows there are.</summary>
+    public const int Count = 15;
+
     private static readonly Function[] _all = Number(
     [
         // name, policy group, code in memctl, code in pvmemcontrol, effect
@@ -43,6 +47,7 @@ public static class FunctionTable
 
     private static Function[] Number(Function[] rows)
     {
+        Debug.Assert(rows.Length == Count);
         for (int index = 0; index < rows.Length; index++)
         {
             rows[index].Index = index;

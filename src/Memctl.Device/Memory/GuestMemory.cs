@@ -77,6 +77,5 @@ public sealed class GuestMemory(IGuestCopy copy)
     }
 
     /// <summary>The host address of a buffer that is all RAM of one region; 0 if it is not.</summary>
-    public nuint HostAddressOf(ulong guestAddress, ulong length) =>
-        Map.TryGetHostAddress(guestAddress, length, out nuint hostAddress) ? hostAddress : 0;
+    public nuint HostAddressOf(ulong guestAddress, ulong length) => Map.HostAddressOf(guestAddress, length);
 }

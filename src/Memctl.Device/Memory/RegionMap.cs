@@ -84,8 +84,9 @@ public sealed class RegionMap
         }
     }
 
-    /// <summary>Whether a range that is not empty is all RAM of one region, as it nearly always is, and where it is mapped then.</summary>
-    public bool TryGetHostAddress(ulong address, ulong length, out nuint hostAddress)
+    /// <summary>Where a range is mapped that is not empty and all RAM of one region, as it nearly always is; 0 for any other.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public nuint HostAddressOf(ulong address, ulong length)
     {
         int index = IndexAfter(address) - 1;
         if (index >= 0)
@@ -94,13 +95,11 @@ public sealed class RegionMap
             ulong end = address + length;
             if (end > address && end <= region.End && region.IsPresent(address, end))
             {
-                hostAddress = region.HostAddressOf(address);
-                return true;
+                return region.HostAddressOf(address);
             }
         }
 
-        hostAddress = 0;
-        return false;
+        return 0;
     }
 
     /// <summary>The segments of a range, in order. The range must be covered (see <see cref="Covers"/>).</summary>

@@ -77,7 +77,8 @@ internal sealed class AdvicePath(
 
         // What is checked is what is walked: the map may be replaced meanwhile, but what it describes stays until this section ends.
         RegionMap map = memory.Map;
-        bool isOneRegion = map.TryGetHostAddress(addr, length, out nuint host) && rules.IsAligned(addr, length);
+        nuint host = map.HostAddressOf(addr, length);
+        bool isOneRegion = host != 0 && rules.IsAligned(addr, length);
         DeviceError error = isOneRegion ? DeviceError.NONE : rules.CheckRange(map, addr, length);
         if (error != DeviceError.NONE || length == 0)
         {

@@ -19,6 +19,13 @@ internal enum RequestOutcome
     Disconnected,
 }
 
+/// <summary>A copy of a guest's buffer.</summary>
+[InlineArray(Request.Size)]
+internal struct RequestBuffer
+{
+    private byte _first;
+}
+
 /// <summary>
 /// Serves requests (protocol, "Requests"): reads the guest's buffer once, dispatches by the kind of effect, writes the answer. Runs on many vCPU
 /// threads at once, allocates nothing, and takes no lock unless the function changes mappings.
@@ -41,7 +48,8 @@ internal sealed class RequestProcessor(
         var section = new ReadSection(channel, epoch);
         try
         {
-            Span<byte> buffer = stackalloc byte[Request.Size];
+            RequestBuffer place = default;
+            Span<byte> buffer = place;
             CopyResult read = Read(channel, buffer);
             if (read == CopyResult.NotGuestMemory)
             {

@@ -9,6 +9,7 @@ namespace Memctl.Device.Requests;
 /// <summary>What a request must satisfy before anything is done for it, and how it is answered if it does not.</summary>
 internal sealed class RequestRules(DeviceOptions options, ulong pageSize, GuestMemory memory)
 {
+    private readonly Function[] _functions = options.Dialect.Functions.ToArray();
     private readonly Dialect _dialect = options.Dialect;
     private readonly FunctionSet _allowed = options.Allowed;
     private readonly ulong _pageMask = pageSize - 1;
@@ -16,17 +17,13 @@ internal sealed class RequestRules(DeviceOptions options, ulong pageSize, GuestM
     /// <summary>Requests that each refusal of the device's own answered.</summary>
     internal RefusalCounters Refusals { get; } = new();
 
-    /// <summary>The function that a request names, or null. INFO takes no list.</summary>
+    /// <summary>The function that a request names, or null.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal Function? Find(in Request request)
     {
-        if (!request.IsList)
-        {
-            return _dialect.Find(request.FuncCode);
-        }
-
-        Function? function = _dialect.HasLists ? _dialect.Find(request.FuncCode & ~Request.ListBit) : null;
-        return function is { Effect: not FunctionEffect.Information } ? function : null;
+        Function[] functions = _functions;
+        ulong code = request.FuncCode;
+        return code < (ulong)functions.Length ? functions[(int)code] : FindForList(code);
     }
 
     /// <summary>Whether the operator lets a guest use a function.</summary>
@@ -67,10 +64,18 @@ internal sealed class RequestRules(DeviceOptions options, ulong pageSize, GuestM
         };
     }
 
+    /// <summary>The function that a <c>func_code</c> names with its bit for a list, or null. INFO takes none.</summary>
+    private Function? FindForList(ulong code)
+    {
+        Function? function = _dialect.HasLists ? _dialect.Find(code ^ Request.ListBit) : null;
+        return function is { Effect: not FunctionEffect.Information } ? function : null;
+    }
+
     /// <summary>Counts a refusal and makes its answer.</summary>
     /// <param name="request">What is refused.</param>
     /// <param name="error">Why.</param>
     /// <param name="done">Entries of its list that were carried out before.</param>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     internal Answer Refuse(in Request request, DeviceError error, int done = 0)
     {
         Refusals.Count(error);

@@ -260,7 +260,7 @@ fn a_handler_installed_later_keeps_the_tolerance_if_it_hands_on() {
 /// Delivers `signal` with this code to this thread, while it is in the copy routine: the handler is called as the kernel would,
 /// with the routine's first instruction as the interrupted one. Returns where the thread would go on.
 fn deliver_in_the_routine(signal: i32, code: i32) -> usize {
-    let routine = memctl_guest_copy as *const () as usize;
+    let routine = copy as *const () as usize;
     // SAFETY: all zeros are valid for both; the handler reads the code and changes the instruction's address only.
     unsafe {
         let mut info: libc::siginfo_t = MaybeUninit::zeroed().assume_init();
