@@ -70,14 +70,17 @@ public sealed partial class MemctlDevice
         _dirtyLog = dirtyLog;
         _logger = logger;
         _logLimit = new GuestLogLimit(options.MaxLogLines, clock);
+
+        // Small objects that every request reads come before large ones, and so lie on one page with the device.
         _memory = new GuestMemory(copy);
+        _rules = new RequestRules(options, pageSize, _memory);
+        var advice = new AdvicePath(options, _memory, _rules, _switches, calls, dirtyLog, clock);
+        _channels = new ChannelTable(options.Channels);
         _attributes = new GuestAttributes(
             _memory, new HostMappings(calls, options.Dialect, (nuint)pageSize), options.MaxSplits, options.MaxLocked);
-        _channels = new ChannelTable(options.Channels);
-        _rules = new RequestRules(options, pageSize, _memory);
         _requests = new RequestProcessor(
             _rules,
-            new AdvicePath(options, _memory, _rules, _switches, calls, dirtyLog, clock),
+            advice,
             new AttributePath(options, _memory, _rules, _attributes, _channels, clock),
             _memory,
             _switches,

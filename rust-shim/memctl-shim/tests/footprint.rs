@@ -16,8 +16,9 @@ const MAX_FILE_BYTES: u64 = 3 << 20;
 const MAX_RESIDENT_KIB: u64 = 4 << 10;
 const MAX_THREADS: u64 = 1;
 const MAX_ADDRESS_SPACE_KIB: u64 = 512 << 10;
-/// The limit is 3 ms on a machine that does nothing else, where `memctl-bench run` checks it.
-const MAX_START: Duration = Duration::from_millis(5);
+/// The limit is 3 ms on a machine that does nothing else, where `memctl-bench run` checks it. Here other tests run beside, and a
+/// virtual machine may take 20 us for each of 80 page faults.
+const MAX_START: Duration = Duration::from_millis(10);
 
 /// In a child's environment: load the library, print what that took, end.
 const CHILD: &str = "MEMCTL_FOOTPRINT_CHILD";
@@ -58,42 +59,18 @@ fn the_library_starts_fast_and_adds_little_memory_address_space_and_one_thread()
     assert!(start <= MAX_START);
 }
 
-/// In a child: prints nanoseconds to load the library, page faults on the way, and nanoseconds that one costs.
+/// In a child: prints the nanoseconds that it takes to load the library.
 fn load_and_print() {
-    let faults_before = minor_faults();
     let start = Instant::now();
     Plugin::load(&plugin_path()).unwrap();
-    let elapsed = start.elapsed();
-    let faults = minor_faults() - faults_before;
-
-    const TOUCHED: u64 = 64;
-    let memory = Mapping::private(TOUCHED);
-    let start = Instant::now();
-    (0..TOUCHED).for_each(|page| memory.fill(page * PAGE, 1, 1));
-    let fault = start.elapsed().as_nanos() / u128::from(TOUCHED);
-    println!("\n{CHILD} {} {faults} {fault}", elapsed.as_nanos());
+    println!("\n{CHILD} {}", start.elapsed().as_nanos());
 }
 
-/// How long the library takes to load, less what its page faults cost on this machine: next to nothing on most, but 20 us
-/// each in some virtual machines, which the library can't help.
 fn fastest_start() -> Duration {
-    let [mut elapsed, mut faults, mut fault] = [u64::MAX; 3];
-    for child in (0..STARTS).map(|_| child()) {
-        (elapsed, faults, fault) = (elapsed.min(child[0]), faults.min(child[1]), fault.min(child[2]));
-    }
-    eprintln!("fastest start {elapsed} ns with {faults} page faults, {fault} ns each");
-    Duration::from_nanos(elapsed.saturating_sub(faults * fault))
+    (0..STARTS).map(|_| child()).min().unwrap()
 }
 
-fn minor_faults() -> u64 {
-    // SAFETY: all zeros are a valid rusage; getrusage() fills it.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: as above.
-    assert_eq!(unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut usage) }, 0);
-    usage.ru_minflt as u64
-}
-
-fn child() -> [u64; 3] {
+fn child() -> Duration {
     let output = Command::new(std::env::current_exe().unwrap())
         .arg("--nocapture")
         .env(CHILD, "1")
@@ -101,9 +78,5 @@ fn child() -> [u64; 3] {
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().find_map(|line| line.strip_prefix(CHILD)).unwrap();
-    let numbers: Vec<_> = line
-        .split_whitespace()
-        .map(|number| number.parse().unwrap())
-        .collect();
-    numbers.try_into().unwrap()
+    Duration::from_nanos(line.trim().parse().unwrap())
 }

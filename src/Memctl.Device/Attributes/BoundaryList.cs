@@ -74,14 +74,8 @@ internal sealed class BoundaryList
     /// <summary>The first boundary at or past this address.</summary>
     internal Cursor Find(ulong address)
     {
-        int leaf = FirstAtOrPast(0, _leaves, address, static (list, place) => list.LastAddressOf(place));
-        if (leaf == _leaves)
-        {
-            return new Cursor(leaf, 0);
-        }
-
-        int start = _order[leaf] * LeafSize;
-        return new Cursor(leaf, FirstAtOrPast(start, start + _counts[_order[leaf]], address, static (list, slot) => list._pool[slot].Address) - start);
+        int leaf = LeavesBefore(address) - 1;
+        return leaf < 0 ? default : Settle(leaf, SlotsBefore(_order[leaf], address));
     }
 
     /// <summary>Replaces the attributes at a cursor that is not at the end.</summary>
@@ -144,14 +138,37 @@ internal sealed class BoundaryList
             : Settle(cursor.Leaf, cursor.Slot);
     }
 
-    private ulong LastAddressOf(int place) => _pool[(_order[place] * LeafSize) + _counts[_order[place]] - 1].Address;
-
-    private int FirstAtOrPast(int low, int high, ulong address, Func<BoundaryList, int, ulong> addressOf)
+    /// <summary>How many leaves begin before an address.</summary>
+    private int LeavesBefore(ulong address)
     {
+        int low = 0;
+        int high = _leaves;
         while (low < high)
         {
             int middle = (low + high) >>> 1;
-            if (addressOf(this, middle) < address)
+            if (_pool[_order[middle] * LeafSize].Address < address)
+            {
+                low = middle + 1;
+            }
+            else
+            {
+                high = middle;
+            }
+        }
+
+        return low;
+    }
+
+    /// <summary>How many of a leaf's boundaries are before an address.</summary>
+    private int SlotsBefore(int leaf, ulong address)
+    {
+        ReadOnlySpan<Boundary> slots = Slots(leaf, _counts[leaf]);
+        int low = 0;
+        int high = slots.Length;
+        while (low < high)
+        {
+            int middle = (low + high) >>> 1;
+            if (slots[middle].Address < address)
             {
                 low = middle + 1;
             }

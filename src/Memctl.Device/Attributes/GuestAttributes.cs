@@ -90,7 +90,11 @@ public sealed class GuestAttributes(GuestMemory memory, HostMappings mappings, i
         }
         finally
         {
-            Announce(0, 0, default);
+            // Nothing was committed. Only who may call this writes the two, so they are read without the lock.
+            if (_callStart != _callEnd)
+            {
+                Announce(0, 0, default);
+            }
         }
     }
 
@@ -309,6 +313,9 @@ public sealed class GuestAttributes(GuestMemory memory, HostMappings mappings, i
         {
             _map.Apply(start, end, change);
             PublishCosts();
+
+            // The last host call of a request came before: it is no longer in progress.
+            (_callStart, _callEnd) = (0, 0);
         }
     }
 
