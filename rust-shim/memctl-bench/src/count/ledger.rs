@@ -21,6 +21,8 @@ pub struct Counts {
     pub cache_lines: u64,
     /// Of 4 KiB, code and data.
     pub pages: u64,
+    /// Lines that two vCPUs with a channel each both write.
+    pub shared_lines: u64,
     /// System calls.
     pub host_calls: u64,
     /// Bytes of heap, managed and by malloc.
@@ -49,6 +51,7 @@ pub fn check(committed: &Ledger, measured: &Ledger) -> Vec<String> {
             ),
             ("cache lines", counts.cache_lines, limit.cache_lines, lines_slack),
             ("pages", counts.pages, limit.pages, SLACK_PAGES),
+            ("shared lines", counts.shared_lines, limit.shared_lines, 0),
             ("host calls", counts.host_calls, limit.host_calls, 0),
             (
                 "allocated bytes",
@@ -86,6 +89,7 @@ mod tests {
             instructions,
             cache_lines: 70,
             pages: 14,
+            shared_lines: 0,
             host_calls,
             allocated_bytes: 0,
         };

@@ -7,6 +7,7 @@
 
 mod allocation;
 mod breakdown;
+mod empty;
 mod ledger;
 mod run;
 mod subject;
@@ -33,11 +34,14 @@ pub enum Subject {
     Memctl,
     /// The plain Rust device.
     StandIn,
+    /// A device that does nothing, called as the library is: what counting and calling alone cost.
+    Empty,
 }
 
 /// What is counted, in the order of the marker page's slots.
 pub const REQUESTS: [&str; 5] = ["crossing", "INFO", "DONTNEED", "MPROTECT_R", "MPROTECT_RW"];
 const RAM_PAGES: u64 = 64;
+/// The page that the first vCPU's requests name; the second's is the next.
 const TARGET_PAGE: u64 = 32;
 
 /// Counts the library's requests, for the file.
@@ -67,7 +71,7 @@ fn prepare(guest: &Guest<'_>, channel: Channel, request: usize) {
         "MPROTECT_RW" => bus::MPROTECT_RW,
         _ => bus::INFO,
     };
-    guest.put(channel, function, RAM + TARGET_PAGE * PAGE, PAGE);
+    guest.put(channel, function, RAM + TARGET_PAGE * PAGE + channel.buffer, PAGE);
 }
 
 /// The crossing is the smallest call into the device, a load of the command register; the others are requests.

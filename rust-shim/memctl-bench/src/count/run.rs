@@ -22,7 +22,7 @@ pub const LINE: u64 = 64;
 
 /// A counted subject.
 pub struct Measured {
-    /// What each of [`REQUESTS`] did.
+    /// What each of [`REQUESTS`] did, on the first vCPU and then on the second.
     pub events: Vec<Vec<Event>>,
     pub symbols: Symbols,
 }
@@ -36,6 +36,7 @@ pub fn measure(subject: Subject, plugin: &Path) -> Result<Measured, Box<dyn Erro
     let subject = match subject {
         Subject::Memctl => "memctl",
         Subject::StandIn => "stand-in",
+        Subject::Empty => "empty",
     };
     let log_number = log.as_raw_fd();
     let mut command = Command::new("valgrind");
@@ -73,7 +74,7 @@ pub fn measure(subject: Subject, plugin: &Path) -> Result<Measured, Box<dyn Erro
         let mut text = String::new();
         stdout.read_to_string(&mut text).map(|_| text)
     });
-    let events = trace::read(BufReader::with_capacity(1 << 20, trace), REQUESTS.len());
+    let events = trace::read(BufReader::with_capacity(1 << 20, trace), 2 * REQUESTS.len());
     let status = child.wait()?;
     let printed = printed
         .join()
@@ -100,9 +101,10 @@ fn pipe() -> Result<(File, OwnedFd), Box<dyn Error>> {
 /// Blocks of `size` bytes that an access touches; none for a system call, as the kernel's accesses are not traced.
 pub fn blocks(event: Event, size: u64) -> std::ops::Range<u64> {
     match event {
-        Event::Instruction { address, size: bytes } | Event::Data { address, size: bytes } => {
-            address / size..(address + bytes.max(1) - 1) / size + 1
-        }
+        Event::Instruction { address, size: bytes }
+        | Event::Data {
+            address, size: bytes, ..
+        } => address / size..(address + bytes.max(1) - 1) / size + 1,
         Event::SystemCall(_) => 0..0,
     }
 }
@@ -121,7 +123,22 @@ impl Measured {
             cache_lines: distinct(LINE),
             pages: distinct(PAGE),
             host_calls: count(|event| matches!(event, Event::SystemCall(_))),
+            shared_lines: self.shared_lines(request),
             allocated_bytes: 0,
         }
+    }
+
+    /// Cache lines that the request writes on both vCPUs: each costs both of them a transfer where they run at once.
+    fn shared_lines(&self, request: usize) -> u64 {
+        let written = |index: usize| -> BTreeSet<u64> {
+            let events = self.events[index].iter();
+            events
+                .filter(|event| matches!(event, Event::Data { writes: true, .. }))
+                .flat_map(|&event| blocks(event, LINE))
+                .collect()
+        };
+        written(request)
+            .intersection(&written(REQUESTS.len() + request))
+            .count() as u64
     }
 }

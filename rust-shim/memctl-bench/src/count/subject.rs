@@ -3,12 +3,14 @@
 
 use std::fs;
 use std::ptr::with_exposed_provenance_mut;
+use std::sync::Barrier;
 use std::thread;
 
 use memctl_shim::Plugin;
 
+use super::empty::Empty;
 use super::{prepare, start, Subject, RAM_PAGES, REQUESTS};
-use crate::bus::{self, Bus, Guest, Ram, PAGE, RAM};
+use crate::bus::{self, Bus, Channel, Guest, Ram, PAGE, RAM};
 use crate::stand_in::StandIn;
 
 /// Where the marker page is: far from where the kernel and valgrind put anything.
@@ -16,24 +18,42 @@ pub const MARKER: u64 = 0x7_0000_0000;
 const WARM_UP: usize = 64;
 
 /// Runs each of [`REQUESTS`] warm, then once between two stores to the marker page: to bytes 16 n and 16 n + 8 for
-/// request n. Prints what it takes to read the trace: the maps, and a few addresses.
+/// request n, counted on through both vCPUs. Prints what it takes to read the trace: the maps, and a few addresses.
 pub fn run(subject: Subject, plugin: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
     let marker = map_marker();
     let ram = Ram::new(RAM_PAGES);
     let bus: Box<dyn Bus> = match subject {
         Subject::StandIn => Box::new(StandIn::new(&[(RAM, ram)])),
         Subject::Memctl => Box::new(bus::memctl(&Plugin::load(plugin)?, "", ram)?),
+        Subject::Empty => Box::new(Empty::new()),
     };
-    // As a vCPU has one: a thread whose stack begins at a page's end, wherever arguments have put this one's.
-    thread::scope(|scope| scope.spawn(|| vcpu(&*bus, ram, marker)).join())
-        .map_err(|_| "the counted thread panicked")?;
+    let guest = Guest { bus: &*bus, ram };
+    let channels: [Channel; 2] = match subject {
+        Subject::Empty => [0, PAGE].map(|buffer| Channel { command: 0, buffer }),
+        _ => guest.connect([0, PAGE]).try_into().expect("two channels"),
+    };
+    // As vCPUs have them: threads whose stacks begin at a page's end, wherever arguments have put this one's. Both live to the
+    // end, so that the second does not get the memory of the first; it begins when the first is done.
+    let (done, lives) = (Barrier::new(2), Barrier::new(2));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            vcpu(guest, channels[0], 0, marker);
+            print_places(ram);
+            done.wait();
+            lives.wait();
+        });
+        scope.spawn(|| {
+            done.wait();
+            vcpu(guest, channels[1], REQUESTS.len(), marker);
+            lives.wait();
+        });
+    });
     print!("{}", fs::read_to_string("/proc/self/maps")?);
     Ok(())
 }
 
-fn vcpu(bus: &dyn Bus, ram: Ram, marker: Ram) {
-    let guest = Guest { bus, ram };
-    let channel = guest.connect([0])[0];
+/// Makes the requests on one channel, marked from number `first` on.
+fn vcpu(guest: Guest<'_>, channel: Channel, first: usize, marker: Ram) {
     let marker = |word: usize| marker.at(8 * word as u64).cast::<u64>();
 
     for _ in 0..WARM_UP {
@@ -44,17 +64,22 @@ fn vcpu(bus: &dyn Bus, ram: Ram, marker: Ram) {
     }
     for (request, name) in REQUESTS.iter().enumerate() {
         prepare(&guest, channel, request);
-        let (begin, end) = (marker(2 * request), marker(2 * request + 1));
+        let slot = 2 * (first + request);
+        let (begin, end) = (marker(slot), marker(slot + 1));
         // SAFETY: two words of the marker page.
         unsafe { begin.write_volatile(1) };
         start(&guest, channel, request);
         // SAFETY: as above.
         unsafe { end.write_volatile(1) };
-        if request > 0 {
+        // A load has no answer; neither does the device that does nothing, which has no channels.
+        if request > 0 && channel.command != 0 {
             assert_eq!(guest.outcome(channel), 0, "{name}");
         }
     }
+}
 
+/// Addresses of the calling thread by which the trace's are told apart.
+fn print_places(ram: Ram) {
     // SAFETY: no arguments.
     let thread = unsafe { libc::pthread_self() };
     println!("ram {:x}", ram.start as usize);

@@ -12,7 +12,7 @@ pub enum Event {
     /// An instruction.
     Instruction { address: u64, size: u64 },
     /// A load, a store, or both at once.
-    Data { address: u64, size: u64 },
+    Data { address: u64, size: u64, writes: bool },
     /// A system call, by its number.
     SystemCall(u32),
 }
@@ -65,7 +65,11 @@ fn parse(line: &[u8]) -> Option<Event> {
     let size = size.parse().ok()?;
     match kind {
         b"I  " => Some(Event::Instruction { address, size }),
-        b" L " | b" S " | b" M " => Some(Event::Data { address, size }),
+        b" L " | b" S " | b" M " => Some(Event::Data {
+            address,
+            size,
+            writes: kind != b" L ",
+        }),
         _ => None,
     }
 }
@@ -89,9 +93,14 @@ mod tests {
             Event::Data {
                 address: 0x1f_feff_f3d8,
                 size: 8,
+                writes: false,
             },
             Event::SystemCall(28),
-            Event::Data { address: 4, size: 4 },
+            Event::Data {
+                address: 4,
+                size: 4,
+                writes: true,
+            },
         ];
         assert_eq!(events, [Vec::new(), expected.to_vec()]);
     }
