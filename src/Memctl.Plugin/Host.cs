@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Memctl.Device.Memory;
 using Memctl.Plugin.Abi;
 
@@ -17,7 +18,7 @@ internal sealed unsafe class Host(memctl_host host) : IGuestCopy, IDirtyLog
     /// <inheritdoc/>
     public bool TryRead(nuint source, Span<byte> destination)
     {
-        fixed (byte* into = destination)
+        fixed (byte* into = &MemoryMarshal.GetReference(destination))
         {
             if (host.copy_from_guest != null)
             {
@@ -33,7 +34,7 @@ internal sealed unsafe class Host(memctl_host host) : IGuestCopy, IDirtyLog
     /// <inheritdoc/>
     public bool TryWrite(nuint destination, ReadOnlySpan<byte> source)
     {
-        fixed (byte* from = source)
+        fixed (byte* from = &MemoryMarshal.GetReference(source))
         {
             if (host.copy_to_guest != null)
             {

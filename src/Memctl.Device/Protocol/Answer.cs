@@ -1,10 +1,11 @@
 using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Memctl.Device.Functions;
 
 namespace Memctl.Device.Protocol;
 
-/// <summary>An answer (<c>memctl_vmm_ret</c>; protocol, "Requests"). Every byte of the buffer is written: what has no meaning is zero.</summary>
+/// <summary>An answer, laid out as <c>memctl_vmm_ret</c> (protocol, "Requests"). Every byte of the buffer is written: what has no meaning is zero.</summary>
 /// <param name="RetErrno">A Linux errno, 0 on success.</param>
 /// <param name="RetCode">The device's own code; see <see cref="DeviceError"/>.</param>
 /// <param name="RetValue">Function-specific.</param>
@@ -37,14 +38,16 @@ public readonly record struct Answer(uint RetErrno, uint RetCode, ulong RetValue
     /// <param name="done">Entries of a list that were carried out.</param>
     public static Answer FromHost(int errno, int done = 0) => new((uint)errno, 0, (ulong)done, 0, 0);
 
-    /// <summary>Writes the answer to a copy of the buffer, exactly <see cref="Request.Size"/> bytes.</summary>
+    /// <summary>The bytes of an answer, <see cref="Request.Size"/> of them: of one <see cref="ToWire"/>, what a buffer takes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Write(Span<byte> buffer)
-    {
-        BinaryPrimitives.WriteUInt32LittleEndian(buffer, RetErrno);
-        BinaryPrimitives.WriteUInt32LittleEndian(buffer[4..], RetCode);
-        BinaryPrimitives.WriteUInt64LittleEndian(buffer[8..], RetValue);
-        BinaryPrimitives.WriteUInt64LittleEndian(buffer[16..], Arg0);
-        BinaryPrimitives.WriteUInt64LittleEndian(buffer[24..], Arg1);
-    }
+    public static ReadOnlySpan<byte> Bytes(ref readonly Answer answer) => MemoryMarshal.AsBytes(new ReadOnlySpan<Answer>(in answer));
+
+    /// <summary>The answer with its bytes in the order of a buffer: little-endian.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Answer ToWire() => BitConverter.IsLittleEndian ? this : new(
+        BinaryPrimitives.ReverseEndianness(RetErrno),
+        BinaryPrimitives.ReverseEndianness(RetCode),
+        BinaryPrimitives.ReverseEndianness(RetValue),
+        BinaryPrimitives.ReverseEndianness(Arg0),
+        BinaryPrimitives.ReverseEndianness(Arg1));
 }

@@ -1,9 +1,12 @@
 using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
 namespace Memctl.Device.Protocol;
 
-/// <summary>A request as the guest filled it in (<c>memctl_vmm_call</c>): nothing in it is to be trusted.</summary>
+/// <summary>
+/// A request as the guest filled it in (<c>memctl_vmm_call</c>), laid out as there: nothing in it is to be trusted.
+/// </summary>
 /// <param name="FuncCode">Which function, in the numbers of the dialect.</param>
 /// <param name="Addr">Guest-physical address of the range, or of the list of ranges.</param>
 /// <param name="Length">Bytes, of the range or of the list.</param>
@@ -19,11 +22,15 @@ public readonly record struct Request(ulong FuncCode, ulong Addr, ulong Length, 
     /// <summary>Whether the request carries a list.</summary>
     public bool IsList => (FuncCode & ListBit) != 0;
 
-    /// <summary>Reads a request from a copy of the buffer, at least <see cref="Size"/> bytes.</summary>
+    /// <summary>The bytes of a request, <see cref="Size"/> of them, to copy a buffer into; <see cref="FromWire"/> makes numbers of them.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Request Read(ReadOnlySpan<byte> buffer) => new(
-        BinaryPrimitives.ReadUInt64LittleEndian(buffer),
-        BinaryPrimitives.ReadUInt64LittleEndian(buffer[8..]),
-        BinaryPrimitives.ReadUInt64LittleEndian(buffer[16..]),
-        BinaryPrimitives.ReadUInt64LittleEndian(buffer[24..]));
+    public static Span<byte> Bytes(ref Request request) => MemoryMarshal.AsBytes(new Span<Request>(ref request));
+
+    /// <summary>A request whose bytes are those of a buffer, which are little-endian, in the host's order.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Request FromWire() => BitConverter.IsLittleEndian ? this : new(
+        BinaryPrimitives.ReverseEndianness(FuncCode),
+        BinaryPrimitives.ReverseEndianness(Addr),
+        BinaryPrimitives.ReverseEndianness(Length),
+        BinaryPrimitives.ReverseEndianness(Arg));
 }

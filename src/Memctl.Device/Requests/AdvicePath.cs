@@ -77,12 +77,15 @@ internal sealed class AdvicePath(
 
         // What is checked is what is walked: the map may be replaced meanwhile, but what it describes stays until this section ends.
         RegionMap map = memory.Map;
-        nuint host = map.HostAddressOf(addr, length);
-        bool isOneRegion = host != 0 && rules.IsAligned(addr, length);
-        DeviceError error = isOneRegion ? DeviceError.NONE : rules.CheckRange(map, addr, length);
-        if (error != DeviceError.NONE || length == 0)
+        nuint host = rules.IsAligned(addr, length) ? map.HostAddressOf(addr, length) : 0;
+        if (host == 0)
         {
-            return error;
+            // Not one region's, empty, or wrong.
+            DeviceError error = rules.CheckRange(map, addr, length);
+            if (error != DeviceError.NONE || length == 0)
+            {
+                return error;
+            }
         }
 
         bool drops = function.Effect == FunctionEffect.Discard;
@@ -96,7 +99,7 @@ internal sealed class AdvicePath(
             return DeviceError.PAGEOUT_BUDGET;
         }
 
-        errno = isOneRegion
+        errno = host != 0
             ? calls.Advise(host, (nuint)length, function.Advice)
             : AdviseSegments(map, addr, length, function.Advice);
         if (drops && switches.DirtyLogging)

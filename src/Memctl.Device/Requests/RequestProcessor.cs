@@ -19,13 +19,6 @@ internal enum RequestOutcome
     Disconnected,
 }
 
-/// <summary>A copy of a guest's buffer.</summary>
-[InlineArray(Request.Size)]
-internal struct RequestBuffer
-{
-    private byte _first;
-}
-
 /// <summary>
 /// Serves requests (protocol, "Requests"): reads the guest's buffer once, dispatches by the kind of effect, writes the answer. Runs on many vCPU
 /// threads at once, allocates nothing, and takes no lock unless the function changes mappings.
@@ -43,14 +36,14 @@ internal sealed class RequestProcessor(
     /// <param name="channel">Where it came in.</param>
     /// <param name="connected">The connection that the channel belongs to.</param>
     /// <param name="epoch">Of the caller's read-side critical section, which this method ends.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal RequestOutcome Serve(Channel channel, ChannelSet connected, int epoch)
     {
         var section = new ReadSection(channel, epoch);
         try
         {
-            RequestBuffer place = default;
-            Span<byte> buffer = place;
-            CopyResult read = Read(channel, buffer);
+            Request request = default;
+            CopyResult read = Read(channel, Request.Bytes(ref request));
             if (read == CopyResult.NotGuestMemory)
             {
                 rules.Refusals.Count(DeviceError.BUFFER_UNREADABLE);
@@ -62,13 +55,13 @@ internal sealed class RequestProcessor(
             {
                 answer = rules.Refuse(default, DeviceError.BUFFER_UNREADABLE);
             }
-            else if (!TryProcess(channel, connected, Request.Read(buffer), ref section, out answer))
+            else if (!TryProcess(channel, connected, request.FromWire(), ref section, out answer))
             {
                 return RequestOutcome.Disconnected;
             }
 
-            answer.Write(buffer);
-            CopyResult written = Write(channel, buffer);
+            answer = answer.ToWire();
+            CopyResult written = Write(channel, Answer.Bytes(ref answer));
             if (switches.DirtyLogging && written != CopyResult.NotGuestMemory)
             {
                 // Also after a fault: a buffer in two segments may have been written in the first.
