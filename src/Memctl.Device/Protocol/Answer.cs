@@ -38,13 +38,12 @@ public readonly record struct Answer(uint RetErrno, uint RetCode, ulong RetValue
     /// <param name="done">Entries of a list that were carried out.</param>
     public static Answer FromHost(int errno, int done = 0) => new((uint)errno, 0, (ulong)done, 0, 0);
 
-    /// <summary>The bytes of an answer, <see cref="Request.Size"/> of them: of one <see cref="ToWire"/>, what a buffer takes.</summary>
+    /// <summary>The bytes of an answer, <see cref="Request.Size"/> of them, to copy into a buffer, which is little-endian.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ReadOnlySpan<byte> Bytes(ref readonly Answer answer) => MemoryMarshal.AsBytes(new ReadOnlySpan<Answer>(in answer));
 
-    /// <summary>The answer with its bytes in the order of a buffer: little-endian.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Answer ToWire() => BitConverter.IsLittleEndian ? this : new(
+    /// <summary>The answer with the bytes of each field reversed, for a big-endian host.</summary>
+    public Answer Reversed() => new(
         BinaryPrimitives.ReverseEndianness(RetErrno),
         BinaryPrimitives.ReverseEndianness(RetCode),
         BinaryPrimitives.ReverseEndianness(RetValue),

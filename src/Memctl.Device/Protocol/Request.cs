@@ -22,13 +22,12 @@ public readonly record struct Request(ulong FuncCode, ulong Addr, ulong Length, 
     /// <summary>Whether the request carries a list.</summary>
     public bool IsList => (FuncCode & ListBit) != 0;
 
-    /// <summary>The bytes of a request, <see cref="Size"/> of them, to copy a buffer into; <see cref="FromWire"/> makes numbers of them.</summary>
+    /// <summary>The bytes of a request, <see cref="Size"/> of them, to copy a buffer into, which is little-endian.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Span<byte> Bytes(ref Request request) => MemoryMarshal.AsBytes(new Span<Request>(ref request));
 
-    /// <summary>A request whose bytes are those of a buffer, which are little-endian, in the host's order.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Request FromWire() => BitConverter.IsLittleEndian ? this : new(
+    /// <summary>The request with the bytes of each field reversed, for a big-endian host.</summary>
+    public Request Reversed() => new(
         BinaryPrimitives.ReverseEndianness(FuncCode),
         BinaryPrimitives.ReverseEndianness(Addr),
         BinaryPrimitives.ReverseEndianness(Length),

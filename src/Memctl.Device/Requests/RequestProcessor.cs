@@ -44,6 +44,11 @@ internal sealed class RequestProcessor(
         {
             Request request = default;
             CopyResult read = Read(channel, Request.Bytes(ref request));
+            if (!BitConverter.IsLittleEndian)
+            {
+                request = request.Reversed();
+            }
+
             if (read == CopyResult.NotGuestMemory)
             {
                 rules.Refusals.Count(DeviceError.BUFFER_UNREADABLE);
@@ -55,12 +60,16 @@ internal sealed class RequestProcessor(
             {
                 answer = rules.Refuse(default, DeviceError.BUFFER_UNREADABLE);
             }
-            else if (!TryProcess(channel, connected, request.FromWire(), ref section, out answer))
+            else if (!TryProcess(channel, connected, request, ref section, out answer))
             {
                 return RequestOutcome.Disconnected;
             }
 
-            answer = answer.ToWire();
+            if (!BitConverter.IsLittleEndian)
+            {
+                answer = answer.Reversed();
+            }
+
             CopyResult written = Write(channel, Answer.Bytes(ref answer));
             if (switches.DirtyLogging && written != CopyResult.NotGuestMemory)
             {
