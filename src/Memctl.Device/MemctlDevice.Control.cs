@@ -38,7 +38,9 @@ public sealed partial class MemctlDevice
         }
     }
 
-    /// <summary>Switches reports to the dirty log. When it returns, every change that a request has yet to make is reported, or none is.</summary>
+    /// <summary>
+    /// Switches reports to the dirty log. When it returns, every change that a request has yet to make is reported, or none is.
+    /// </summary>
     /// <exception cref="DeviceException">The VMM gave no dirty log.</exception>
     public void SetDirtyLogging(bool enabled)
     {
@@ -54,7 +56,9 @@ public sealed partial class MemctlDevice
         }
     }
 
-    /// <summary>Switches the refusal of functions that drop memory contents. When it returns, no discard is in progress.</summary>
+    /// <summary>
+    /// Switches the refusal of functions that drop memory contents. When it returns, no discard is in progress.
+    /// </summary>
     public void InhibitDiscard(bool enabled)
     {
         lock (_control)
@@ -76,10 +80,12 @@ public sealed partial class MemctlDevice
     /// A vCPU ran into guest RAM that this process can't access. Where the operator wants it, makes accessible what the guest had
     /// protected there: the whole extent. If this returns, the vCPU may run again.
     /// </summary>
-    /// <param name="guestAddress">Guest-physical; null if the kernel did not report it, which stands for all of guest RAM.</param>
+    /// <param name="guestAddress">
+    /// Guest-physical; null if the kernel did not report it, which stands for all of guest RAM.
+    /// </param>
     /// <exception cref="DeviceException">
-    /// NotFound: the guest has protected nothing there, or another vCPU's call has just opened it. Denied: <c>on_fault</c> is stop.
-    /// HostCallFailed: the kernel refused.
+    /// NotFound: the guest has protected nothing there, or another vCPU's call has just opened it. Denied: <c>on_fault</c> is
+    /// stop. HostCallFailed: the kernel refused.
     /// </exception>
     public void ResolveFault(ulong? guestAddress)
     {

@@ -14,10 +14,12 @@ public sealed partial class MemctlDevice
     /// <param name="hostAddress">Where it is mapped in this process, readable and writable.</param>
     /// <param name="traits">How the VMM mapped it.</param>
     /// <param name="blockSize">
-    /// 0 if all of it is guest RAM from now on. Else a power of two, no less than a page, that divides address and length: memory is
-    /// absent until <see cref="PlugMemory"/>.
+    /// 0 if all of it is guest RAM from now on. Else a power of two, no less than a page, that divides address and length: memory
+    /// is absent until <see cref="PlugMemory"/>.
     /// </param>
-    /// <exception cref="DeviceException">It overlaps what is there, is not made of whole pages or blocks, or there are too many regions.</exception>
+    /// <exception cref="DeviceException">
+    /// It overlaps what is there, is not made of whole pages or blocks, or there are too many regions.
+    /// </exception>
     public void RegisterMemory(ulong guestAddress, ulong length, nuint hostAddress, RegionTraits traits, ulong blockSize = 0)
     {
         if (length == 0 || ((guestAddress | length | hostAddress) & (_pageSize - 1)) != 0 ||
@@ -50,10 +52,12 @@ public sealed partial class MemctlDevice
     }
 
     /// <summary>
-    /// Takes guest RAM away and makes it as registered. When it returns, or throws HostCallFailed, no request touches the region any
-    /// more.
+    /// Takes guest RAM away and makes it as registered. When it returns, or throws HostCallFailed, no request touches the region
+    /// any more.
     /// </summary>
-    /// <exception cref="DeviceException">No such region, no room to split an extent, or something could not be reverted.</exception>
+    /// <exception cref="DeviceException">
+    /// No such region, no room to split an extent, or something could not be reverted.
+    /// </exception>
     public void UnregisterMemory(ulong guestAddress, ulong length)
     {
         int errno;
@@ -72,7 +76,9 @@ public sealed partial class MemctlDevice
     }
 
     /// <summary>Makes absent blocks of one region present. Requests that start after the return see them.</summary>
-    /// <exception cref="DeviceException">They are not whole blocks of one region, or not all of them are absent; nothing has changed.</exception>
+    /// <exception cref="DeviceException">
+    /// They are not whole blocks of one region, or not all of them are absent; nothing has changed.
+    /// </exception>
     public void PlugMemory(ulong guestAddress, ulong length)
     {
         lock (_control)
@@ -83,12 +89,12 @@ public sealed partial class MemctlDevice
     }
 
     /// <summary>
-    /// Makes present blocks of one region absent, and as registered. When it returns, or throws HostCallFailed, no request touches them
-    /// any more.
+    /// Makes present blocks of one region absent, and as registered. When it returns, or throws HostCallFailed, no request
+    /// touches them any more.
     /// </summary>
     /// <exception cref="DeviceException">
-    /// They are not whole blocks of one region, not all of them are present, or there is no room to split an extent: then nothing has
-    /// changed. HostCallFailed: something could not be reverted.
+    /// They are not whole blocks of one region, not all of them are present, or there is no room to split an extent: then nothing
+    /// has changed. HostCallFailed: something could not be reverted.
     /// </exception>
     public void UnplugMemory(ulong guestAddress, ulong length)
     {

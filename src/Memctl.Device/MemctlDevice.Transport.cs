@@ -5,10 +5,14 @@ using Memctl.Device.State;
 
 namespace Memctl.Device;
 
-/// <content>The transport state machine: what RESET, REGISTER, READY and DISCONNECT do (protocol, "Transport commands").</content>
+/// <content>
+/// The transport state machine: what RESET, REGISTER, READY and DISCONNECT do (protocol, "Transport commands").
+/// </content>
 public sealed partial class MemctlDevice
 {
-    /// <summary>Carries out a transport command. Its answer is read from the command register: see <see cref="MmioRead"/>.</summary>
+    /// <summary>
+    /// Carries out a transport command. Its answer is read from the command register: see <see cref="MmioRead"/>.
+    /// </summary>
     /// <returns>False if the value is no transport command.</returns>
     private bool Transport(uint value)
     {
@@ -112,7 +116,9 @@ public sealed partial class MemctlDevice
         return refusal;
     }
 
-    /// <summary>Attributes end with their connection (protocol, "Life cycle"). What the kernel does not revert stays in the map.</summary>
+    /// <summary>
+    /// Attributes end with their connection (protocol, "Life cycle"). What the kernel does not revert stays in the map.
+    /// </summary>
     private void Revert()
     {
         int errno = RevertAll();

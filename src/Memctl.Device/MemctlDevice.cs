@@ -17,10 +17,10 @@ namespace Memctl.Device;
 /// </summary>
 /// <remarks>
 /// <para>A guest's requests run at once and share no lock (<see cref="RequestProcessor"/>), but for changes of attributes
-/// (<see cref="GuestAttributes"/>). Transport commands are one at a time under one lock, calls of the VMM under another; where both
-/// are needed, the transport lock is taken first. Statistics take none.</para>
-/// <para>What is taken away from requests is first unpublished; then <see cref="ChannelTable.Synchronize"/> waits for the requests in
-/// progress. So RESET is answered only when nothing writes to an old buffer any more, and a region is quiescent when
+/// (<see cref="GuestAttributes"/>). Transport commands are one at a time under one lock, calls of the VMM under another; where
+/// both are needed, the transport lock is taken first. Statistics take none.</para>
+/// <para>What is taken away from requests is first unpublished; then <see cref="ChannelTable.Synchronize"/> waits for the
+/// requests in progress. So RESET is answered only when nothing writes to an old buffer any more, and a region is quiescent when
 /// <see cref="UnregisterMemory"/> returns.</para>
 /// </remarks>
 public sealed partial class MemctlDevice
@@ -89,7 +89,10 @@ public sealed partial class MemctlDevice
         DeviceLog.Created(logger, options.Dialect.Name, options.Channels, options.MaxLocked, options.MaxSplits);
     }
 
-    /// <summary>A guest's read from BAR 0. Fills <paramref name="data"/> from the register block, with zeros past it (protocol, "Registers").</summary>
+    /// <summary>
+    /// A guest's read from BAR 0. Fills <paramref name="data"/> from the register block, with zeros past it (protocol,
+    /// "Registers").
+    /// </summary>
     public void MmioRead(ulong offset, Span<byte> data)
     {
         Span<byte> block = stackalloc byte[Registers.BlockSize];

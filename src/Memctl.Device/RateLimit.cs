@@ -9,7 +9,9 @@ internal sealed class RateLimit(ulong amount, TimeSpan period, TimeProvider cloc
     private long _start = clock.GetTimestamp();
     private ulong _taken;
 
-    /// <summary>Takes an amount; false if it is not left in this period. One that is more than all is given to a period's first taker.</summary>
+    /// <summary>
+    /// Takes an amount; false if it is not left in this period. One that is more than all is given to a period's first taker.
+    /// </summary>
     internal bool TryTake(ulong wanted)
     {
         long start = Volatile.Read(ref _start);

@@ -14,8 +14,8 @@ internal static class DeviceReport
     private const int Version = 1;
 
     /// <summary>
-    /// Limit on segments of guest RAM: one with every second block absent could have millions. The attribute map has a limit of its
-    /// own, the budget of splits.
+    /// Limit on segments of guest RAM: one with every second block absent could have millions. The attribute map has a limit of
+    /// its own, the budget of splits.
     /// </summary>
     private const int MaxSegments = 16384;
 

@@ -4,8 +4,8 @@ using Memctl.Plugin.Abi;
 namespace Memctl.Plugin;
 
 /// <summary>
-/// Bytes that an export writes one after the other into the caller's buffer as far as it goes, and counts beyond. What it takes of the
-/// managed heap does not grow with what is written.
+/// Bytes that an export writes one after the other into the caller's buffer as far as it goes, and counts beyond. What it takes
+/// of the managed heap does not grow with what is written.
 /// </summary>
 /// <param name="buffer">Null only if the capacity is 0; the caller's, until the export returns.</param>
 /// <param name="capacity">Bytes that fit.</param>

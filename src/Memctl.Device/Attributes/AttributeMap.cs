@@ -61,8 +61,8 @@ public sealed class AttributeMap(int capacity)
     }
 
     /// <summary>
-    /// The next stretch from an address on, before <paramref name="end"/>, whose extents have this kind; neighbours are joined if the
-    /// rest of their attributes differs, and with <paramref name="overGaps"/> also what lies between. Empty if there is none.
+    /// The next stretch from an address on, before <paramref name="end"/>, whose extents have this kind; neighbours are joined if
+    /// the rest of their attributes differs, and with <paramref name="overGaps"/> also what lies between. Empty if there is none.
     /// </summary>
     public (ulong Start, ulong End) NextStretch(AttributeKind kind, ulong address, ulong end, bool overGaps)
     {

@@ -7,8 +7,8 @@ internal readonly record struct Boundary(ulong Address, PageAttributes Attribute
 
 /// <summary>
 /// Boundaries sorted by address in storage of a fixed size: leaves of up to 64, in the order of an index. To find, insert and
-/// remove costs a logarithm and a move within one leaf; the index moves only when a leaf comes or goes. Not safe for use by several
-/// threads at once.
+/// remove costs a logarithm and a move within one leaf; the index moves only when a leaf comes or goes. Not safe for use by
+/// several threads at once.
 /// </summary>
 internal sealed class BoundaryList
 {

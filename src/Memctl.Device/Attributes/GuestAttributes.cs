@@ -5,8 +5,8 @@ using Memctl.Device.Protocol;
 namespace Memctl.Device.Attributes;
 
 /// <summary>
-/// What the guest has set on its memory (protocol, "Attributes"): the attribute map and the kernel's mappings, in step, within the operator's budgets.
-/// The map is what travels in a snapshot and what decides which pages the device must not touch.
+/// What the guest has set on its memory (protocol, "Attributes"): the attribute map and the kernel's mappings, in step, within
+/// the operator's budgets. The map is what travels in a snapshot and what decides which pages the device must not touch.
 /// </summary>
 /// <remarks>
 /// <para>One lock serialises host calls and is held over them (<see cref="BeginChange"/>), so that two requests on the same page
@@ -66,7 +66,9 @@ public sealed class GuestAttributes(GuestMemory memory, HostMappings mappings, i
         }
     }
 
-    /// <summary>Carries out a request, segment by segment, between <see cref="BeginChange"/> and <see cref="EndChange"/>.</summary>
+    /// <summary>
+    /// Carries out a request, segment by segment, between <see cref="BeginChange"/> and <see cref="EndChange"/>.
+    /// </summary>
     /// <param name="address">Guest-physical address of the range, page-aligned.</param>
     /// <param name="length">Bytes, page-aligned, not 0.</param>
     /// <param name="change">What to change.</param>
@@ -231,7 +233,9 @@ public sealed class GuestAttributes(GuestMemory memory, HostMappings mappings, i
         }
     }
 
-    /// <summary>Takes over the attributes of another device and applies them to this one's memory, of which nothing has been set yet.</summary>
+    /// <summary>
+    /// Takes over the attributes of another device and applies them to this one's memory, of which nothing has been set yet.
+    /// </summary>
     /// <param name="extents">Sorted, page-aligned, apart, covered by guest RAM and within the budgets.</param>
     /// <returns>0, or the errno of the call that failed; then nothing is set.</returns>
     public int Restore(IReadOnlyList<AttributeExtent> extents)
@@ -327,8 +331,8 @@ public sealed class GuestAttributes(GuestMemory memory, HostMappings mappings, i
     }
 
     /// <summary>
-    /// Commits the part [start, end) of a request that failed later. Where that part alone is over a budget that the whole was not (it
-    /// would have merged extents further up), it is rolled back too: what the map can't contain must not stay set.
+    /// Commits the part [start, end) of a request that failed later. Where that part alone is over a budget that the whole was
+    /// not (it would have merged extents further up), it is rolled back too: what the map can't contain must not stay set.
     /// </summary>
     private void KeepOrRollBack(RegionMap map, ulong start, ulong end, AttributeChange change)
     {
@@ -349,7 +353,9 @@ public sealed class GuestAttributes(GuestMemory memory, HostMappings mappings, i
         }
     }
 
-    /// <summary>Makes the kernel's mapping of a segment as the map describes it: a failed call may have changed a part of it.</summary>
+    /// <summary>
+    /// Makes the kernel's mapping of a segment as the map describes it: a failed call may have changed a part of it.
+    /// </summary>
     private void RollBack(MemorySegment segment, AttributeKind kind)
     {
         for (ulong next = segment.GuestAddress; next < segment.End;)
@@ -361,8 +367,8 @@ public sealed class GuestAttributes(GuestMemory memory, HostMappings mappings, i
     }
 
     /// <summary>
-    /// Reverts one kind in a range. What lies between pages that have it is as registered already, so one call covers it too; but not
-    /// for locks, which the VMM may have taken itself.
+    /// Reverts one kind in a range. What lies between pages that have it is as registered already, so one call covers it too; but
+    /// not for locks, which the VMM may have taken itself.
     /// </summary>
     private int Revert(RegionMap map, AttributeKind kind, ulong start, ulong end, bool forget)
     {
@@ -387,8 +393,8 @@ public sealed class GuestAttributes(GuestMemory memory, HostMappings mappings, i
     }
 
     /// <summary>
-    /// The next stretch from an address on with one protection of the guest's, neighbours joined; empty, at the end of all memory, if
-    /// there is none. Its other attributes are those of its first page.
+    /// The next stretch from an address on with one protection of the guest's, neighbours joined; empty, at the end of all
+    /// memory, if there is none. Its other attributes are those of its first page.
     /// </summary>
     private AttributeExtent NextProtected(ulong address)
     {

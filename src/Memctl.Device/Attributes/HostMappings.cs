@@ -7,7 +7,9 @@ using Memctl.Device.Protocol;
 
 namespace Memctl.Device.Attributes;
 
-/// <summary>Makes the kernel's mappings of guest RAM have the attributes that are wanted. The caller's lock serialises the calls.</summary>
+/// <summary>
+/// Makes the kernel's mappings of guest RAM have the attributes that are wanted. The caller's lock serialises the calls.
+/// </summary>
 /// <param name="calls">The kernel.</param>
 /// <param name="dialect">Gives names their prefix.</param>
 /// <param name="pageSize">The host's, in bytes.</param>
@@ -18,12 +20,14 @@ public sealed class HostMappings(IHostCalls calls, Dialect dialect, nuint pageSi
 
     private readonly byte[] _namePrefix = Encoding.ASCII.GetBytes(dialect.Name + "-");
 
-    /// <summary>Access that the VMM keeps to every page, whatever the guest has set; see <c>keep_readable</c> of the C ABI.</summary>
+    /// <summary>
+    /// Access that the VMM keeps to every page, whatever the guest has set; see <c>keep_readable</c> of the C ABI.
+    /// </summary>
     public MemoryProtection Kept { get; set; }
 
     /// <summary>
-    /// Writes to one page of each region before its mapping is split for the first time. Private memory gets its anon_vma so, which
-    /// every part then shares; parts that got one each could never merge again, and a guest could make mappings that no
+    /// Writes to one page of each region before its mapping is split for the first time. Private memory gets its anon_vma so,
+    /// which every part then shares; parts that got one each could never merge again, and a guest could make mappings that no
     /// budget counts. Kernels before 5.14 lack the advice: there, a region that the guest has never touched stays open to that.
     /// </summary>
     public void PrepareToSplit(RegionMap map, ulong address, ulong length)
@@ -70,8 +74,8 @@ public sealed class HostMappings(IHostCalls calls, Dialect dialect, nuint pageSi
             first = first != 0 ? first : errno;
         }
 
-        // A name is for the eyes of an operator: a kernel built without names is no reason to lose a guest that comes from elsewhere,
-        // nor to fail its reset.
+        // A name is for the eyes of an operator: a kernel built without names is no reason to lose a guest that comes from
+        // elsewhere, nor to fail its reset.
         return kind == AttributeKind.Name && first == Errno.EINVAL ? 0 : first;
     }
 

@@ -20,7 +20,9 @@ public enum Merging : byte
     Unmergeable,
 }
 
-/// <summary>What the guest has set on a page and the kernel keeps with its mapping: a difference splits a mapping in two.</summary>
+/// <summary>
+/// What the guest has set on a page and the kernel keeps with its mapping: a difference splits a mapping in two.
+/// </summary>
 /// <param name="Denied">The bits of access taken away: zero is read and write, as RAM is registered.</param>
 /// <param name="Locked">MLOCK.</param>
 /// <param name="DontDump">DONTDUMP.</param>
@@ -42,8 +44,8 @@ public readonly record struct PageAttributes(
     public MemoryProtection Protection => MemoryProtection.ReadWrite & ~Denied;
 
     /// <summary>
-    /// Whether the device itself can't both read and write the page. Write access alone counts as both: no processor that this runs
-    /// on can map memory so, and the kernel grants both.
+    /// Whether the device itself can't both read and write the page. Write access alone counts as both: no processor that this
+    /// runs on can map memory so, and the kernel grants both.
     /// </summary>
     public bool IsProtected => (Denied & MemoryProtection.Write) != 0;
 

@@ -23,8 +23,8 @@ public sealed class Channel
     }
 
     /// <summary>
-    /// Where the buffer is mapped, if it is one stretch of memory; 0 if it is to be looked up. Read it in a read-side critical section: it
-    /// is taken back before the memory goes away.
+    /// Where the buffer is mapped, if it is one stretch of memory; 0 if it is to be looked up. Read it in a read-side critical
+    /// section: it is taken back before the memory goes away.
     /// </summary>
     public nuint BufferHostAddress
     {
@@ -60,7 +60,9 @@ public sealed class Channel
         sum.Bytes += Volatile.Read(ref counters.Bytes);
     }
 
-    /// <summary>Begins a read-side critical section; see <see cref="ChannelTable.TryReadLock"/>. May be called by any thread.</summary>
+    /// <summary>
+    /// Begins a read-side critical section; see <see cref="ChannelTable.TryReadLock"/>. May be called by any thread.
+    /// </summary>
     public void ReadLock(int epoch) => Interlocked.Increment(ref Readers(epoch));
 
     /// <summary>Ends a read-side critical section. May be called by any thread.</summary>

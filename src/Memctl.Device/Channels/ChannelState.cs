@@ -25,8 +25,8 @@ internal struct ChannelCounters
 }
 
 /// <summary>
-/// What each request reads and writes in its channel, with more than a cache line of room on either side: vCPUs that use different
-/// channels write no common line.
+/// What each request reads and writes in its channel, with more than a cache line of room on either side: vCPUs that use
+/// different channels write no common line.
 /// </summary>
 [StructLayout(LayoutKind.Explicit, Size = ChannelState.Room + 24 + (FunctionTable.Count * 24) + ChannelState.Room)]
 internal struct ChannelState

@@ -10,9 +10,9 @@ namespace Memctl.Device.Channels;
 /// </summary>
 /// <remarks>
 /// Grace periods are those of sleepable RCU: a request is a read-side critical section (<see cref="TryReadLock"/> to
-/// <see cref="Channel.ReadUnlock"/>), counted on its channel in the current of two epochs, and <see cref="Synchronize"/> waits for all that
-/// began before it. A request leaves the section for a host call that may take as long as the guest likes (MLOCK), so that nobody
-/// waits for that who need not.
+/// <see cref="Channel.ReadUnlock"/>), counted on its channel in the current of two epochs, and <see cref="Synchronize"/> waits
+/// for all that began before it. A request leaves the section for a host call that may take as long as the guest likes (MLOCK),
+/// so that nobody waits for that who need not.
 /// </remarks>
 public sealed class ChannelTable
 {
@@ -36,7 +36,9 @@ public sealed class ChannelTable
     /// <summary>How many are registered. May be read by any thread.</summary>
     public int Count => Volatile.Read(ref _count);
 
-    /// <summary>The channels that a guest may make requests on; null while it is not connected. May be read by any thread.</summary>
+    /// <summary>
+    /// The channels that a guest may make requests on; null while it is not connected. May be read by any thread.
+    /// </summary>
     public ChannelSet? Connected => Volatile.Read(ref _connected);
 
     /// <summary>Every channel ever made, with its counters. May be read by any thread.</summary>
@@ -65,7 +67,8 @@ public sealed class ChannelTable
     }
 
     /// <summary>
-    /// Lets the guest make requests on the channels that are registered. Not while another thread is in <see cref="LocateBuffers"/>.
+    /// Lets the guest make requests on the channels that are registered. Not while another thread is in
+    /// <see cref="LocateBuffers"/>.
     /// </summary>
     public void Connect()
     {
@@ -80,8 +83,9 @@ public sealed class ChannelTable
     }
 
     /// <summary>
-    /// Takes the channels away from the guest (protocol, "Transport commands"): no section begins any more, and none is in progress when this returns. A request that
-    /// has left its section for a host call may still come back, until <see cref="Forget"/>.
+    /// Takes the channels away from the guest (protocol, "Transport commands"): no section begins any more, and none is in
+    /// progress when this returns. A request that has left its section for a host call may still come back, until
+    /// <see cref="Forget"/>.
     /// </summary>
     public void Disconnect()
     {
@@ -89,7 +93,9 @@ public sealed class ChannelTable
         Synchronize();
     }
 
-    /// <summary>Forgets the channels of a guest that was disconnected. The caller has waited for host calls in progress.</summary>
+    /// <summary>
+    /// Forgets the channels of a guest that was disconnected. The caller has waited for host calls in progress.
+    /// </summary>
     public void Forget()
     {
         Synchronize();
@@ -98,8 +104,8 @@ public sealed class ChannelTable
     }
 
     /// <summary>
-    /// Looks up where buffers in [start, end) are mapped, so that a request need not. To be called whenever memory comes or, before
-    /// <see cref="Synchronize"/>, goes, one thread at a time.
+    /// Looks up where buffers in [start, end) are mapped, so that a request need not. To be called whenever memory comes or,
+    /// before <see cref="Synchronize"/>, goes, one thread at a time.
     /// </summary>
     public void LocateBuffers(GuestMemory memory, ulong start, ulong end)
     {
@@ -113,8 +119,8 @@ public sealed class ChannelTable
     }
 
     /// <summary>
-    /// Begins a read-side critical section, then checks that its channel is still the guest's: it may have been taken away, and its
-    /// number given to another buffer, since the caller read <see cref="Connected"/>. May be called by any thread.
+    /// Begins a read-side critical section, then checks that its channel is still the guest's: it may have been taken away, and
+    /// its number given to another buffer, since the caller read <see cref="Connected"/>. May be called by any thread.
     /// </summary>
     /// <param name="connected">What the caller read.</param>
     /// <param name="channel">A channel of it.</param>
@@ -133,7 +139,9 @@ public sealed class ChannelTable
         return false;
     }
 
-    /// <summary>Begins a section on a channel that something else keeps from being forgotten. May be called by any thread.</summary>
+    /// <summary>
+    /// Begins a section on a channel that something else keeps from being forgotten. May be called by any thread.
+    /// </summary>
     /// <returns>For <see cref="Channel.ReadUnlock"/>.</returns>
     public int ReadLock(Channel channel)
     {
@@ -143,12 +151,12 @@ public sealed class ChannelTable
     }
 
     /// <summary>
-    /// Waits until every read-side critical section has ended that began before the call. Whatever was published before the call is
-    /// what every section reads that is still in progress after it. May be called by any thread.
+    /// Waits until every read-side critical section has ended that began before the call. Whatever was published before the call
+    /// is what every section reads that is still in progress after it. May be called by any thread.
     /// </summary>
     /// <remarks>
-    /// Each wait is for the epoch that new sections have just stopped using, so a stream of requests can't hold it up. Both epochs are
-    /// waited for, because a request may have read its epoch before the previous change and been counted after it.
+    /// Each wait is for the epoch that new sections have just stopped using, so a stream of requests can't hold it up. Both
+    /// epochs are waited for, because a request may have read its epoch before the previous change and been counted after it.
     /// </remarks>
     public void Synchronize()
     {

@@ -30,7 +30,9 @@ public sealed class Dialect
     /// <summary>The key by which an operator picks the dialect; also the prefix of named ranges (<c>memctl-7</c>).</summary>
     public string Name { get; }
 
-    /// <summary>Whether errors that the device finds carry a <c>DeviceError</c> in <c>ret_code</c>, or the request's function code.</summary>
+    /// <summary>
+    /// Whether errors that the device finds carry a <c>DeviceError</c> in <c>ret_code</c>, or the request's function code.
+    /// </summary>
     public bool HasOwnErrorCodes { get; private init; }
 
     /// <summary>Whether INFO answers in the layout of all other answers.</summary>

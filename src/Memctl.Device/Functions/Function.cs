@@ -46,7 +46,9 @@ public sealed class Function
     internal Function(string name, string? group, int memctl, int pvmemcontrol, FunctionEffect effect, MemoryAdvice advice)
         : this(name, group, memctl, pvmemcontrol, effect) => Advice = advice;
 
-    /// <summary>A function that changes one kind of attribute. The host call follows from the attributes that are wanted.</summary>
+    /// <summary>
+    /// A function that changes one kind of attribute. The host call follows from the attributes that are wanted.
+    /// </summary>
     internal Function(
         string name, string? group, int memctl, int pvmemcontrol, AttributeKind kind, Func<PageAttributes, ulong, PageAttributes> change)
         : this(name, group, memctl, pvmemcontrol, FunctionEffect.Attribute)
@@ -64,7 +66,9 @@ public sealed class Function
     /// <summary>Its <c>func_code</c> in dialect <c>memctl</c>, or <see cref="NoCode"/> (protocol, "Function codes").</summary>
     public int MemctlCode { get; }
 
-    /// <summary>Its <c>func_code</c> in dialect <c>pvmemcontrol</c>, or <see cref="NoCode"/> (protocol, "Dialect pvmemcontrol").</summary>
+    /// <summary>
+    /// Its <c>func_code</c> in dialect <c>pvmemcontrol</c>, or <see cref="NoCode"/> (protocol, "Dialect pvmemcontrol").
+    /// </summary>
     public int PvmemcontrolCode { get; }
 
     /// <summary>The kind of effect.</summary>
@@ -79,7 +83,10 @@ public sealed class Function
     /// <summary>Held to the budget of bytes a second (<c>max_pageout</c>).</summary>
     public bool IsPaced { get; init; }
 
-    /// <summary>Lets the kernel compare pages with those of others: needs the operator's word (<see cref="Options.DeviceOptions.MayMerge"/>).</summary>
+    /// <summary>
+    /// Lets the kernel compare pages with those of others: needs the operator's word
+    /// (<see cref="Options.DeviceOptions.MayMerge"/>).
+    /// </summary>
     public bool Merges { get; init; }
 
     /// <summary>The place in <see cref="FunctionTable.All"/>, from 0.</summary>

@@ -31,7 +31,9 @@ public readonly record struct FunctionSet(uint Bits)
         return new FunctionSet(bits);
     }
 
-    /// <summary>Finds a group (<c>discard</c>, <c>lock</c>, ...) or a single function by its wire name, in any case of letters.</summary>
+    /// <summary>
+    /// Finds a group (<c>discard</c>, <c>lock</c>, ...) or a single function by its wire name, in any case of letters.
+    /// </summary>
     public static bool TryParse(string name, out FunctionSet set)
     {
         set = Where(function =>

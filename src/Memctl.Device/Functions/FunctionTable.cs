@@ -7,8 +7,8 @@ using static Memctl.Device.Functions.FunctionEffect;
 namespace Memctl.Device.Functions;
 
 /// <summary>
-/// Every function of the protocol, one row each. Dialects, policy groups, counters, budgets and the tables in docs/ follow from it
-/// (docs/adding-a-function.md).
+/// Every function of the protocol, one row each. Dialects, policy groups, counters, budgets and the tables in docs/ follow from
+/// it (docs/adding-a-function.md).
 /// </summary>
 public static class FunctionTable
 {
@@ -38,7 +38,9 @@ public static class FunctionTable
         new("SET_VMA_ANON_NAME", "name", 13, 6, AttributeKind.Name, static (page, arg) => page with { Name = arg }),
     ]);
 
-    /// <summary>The rows. A function's place is also its bit in a <see cref="FunctionSet"/> and its counters' place in a channel.</summary>
+    /// <summary>
+    /// The rows. A function's place is also its bit in a <see cref="FunctionSet"/> and its counters' place in a channel.
+    /// </summary>
     public static ReadOnlySpan<Function> All => _all;
 
     /// <summary>Finds a function by its wire name, in any case of letters; null if there is none.</summary>

@@ -49,11 +49,14 @@ public interface IHostCalls
     int Advise(nuint address, nuint length, MemoryAdvice advice);
 
     /// <summary>madvise(2) on each of several ranges, in order. After an error it is unknown how far it came.</summary>
-    int AdviseAll(ReadOnlySpan<HostRange> ranges, MemoryAdvice advice)
+    int AdviseAll(ReadOnlySpan<HostRange> ranges, MemoryAdvice advice) => AdviseEach(this, ranges, advice);
+
+    /// <summary>The same by a call for each range.</summary>
+    protected static int AdviseEach(IHostCalls calls, ReadOnlySpan<HostRange> ranges, MemoryAdvice advice)
     {
         foreach (HostRange range in ranges)
         {
-            int errno = Advise(range.Address, range.Length, advice);
+            int errno = calls.Advise(range.Address, range.Length, advice);
             if (errno != 0)
             {
                 return errno;

@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace Memctl.Device.Host;
 
-/// <summary>The real calls, by way of libc. They may block for as long as the kernel takes, so none suppresses the GC transition.</summary>
+/// <summary>
+/// The real calls, by way of libc. They may block for as long as the kernel takes, so none suppresses the GC transition.
+/// </summary>
 public sealed class LinuxHostCalls : IHostCalls
 {
     // Linux 6.14 took it together with every advice for the caller itself.
@@ -23,16 +25,7 @@ public sealed class LinuxHostCalls : IHostCalls
             }
         }
 
-        foreach (HostRange range in ranges)
-        {
-            int errno = Advise(range.Address, range.Length, advice);
-            if (errno != 0)
-            {
-                return errno;
-            }
-        }
-
-        return 0;
+        return IHostCalls.AdviseEach(this, ranges, advice);
     }
 
     /// <inheritdoc/>
@@ -51,8 +44,8 @@ public sealed class LinuxHostCalls : IHostCalls
         : Libc.prctl(Libc.PR_SET_VMA, Libc.PR_SET_VMA_ANON_NAME, address, length, in MemoryMarshal.GetReference(name)));
 
     /// <summary>
-    /// Reads errno only after an error. The runtime keeps it over a collection and over its signal handlers, as its own marshalling
-    /// relies on; that would clear and save it around each call, in thread-local storage.
+    /// Reads errno only after an error. The runtime keeps it over a collection and over its signal handlers, as its own
+    /// marshalling relies on; that would clear and save it around each call, in thread-local storage.
     /// </summary>
     private static int ErrnoOf(int result) => result == 0 ? 0 : Marshal.GetLastSystemError();
 

@@ -31,7 +31,9 @@ internal sealed class BlockMap(long blocks)
         return true;
     }
 
-    /// <summary>The first block from <paramref name="first"/> on that is present, or that is absent; <see cref="Count"/> if there is none.</summary>
+    /// <summary>
+    /// The first block from <paramref name="first"/> on that is present, or that is absent; <see cref="Count"/> if there is none.
+    /// </summary>
     internal long Next(bool present, long first)
     {
         for (long word = first / WordBits; word < _words.Length; word++)

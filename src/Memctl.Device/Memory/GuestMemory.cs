@@ -16,7 +16,8 @@ public enum CopyResult
 /// <summary>The guest's RAM as requests see it: the current <see cref="RegionMap"/> and copies of small buffers.</summary>
 /// <remarks>
 /// <see cref="Map"/> may be read by any thread; a reader must be in a read-side critical section of the channel table, or hold
-/// the lock of <c>GuestAttributes</c>, to act on what it finds. Replacing the map is for the device's control path, one at a time.
+/// the lock of <c>GuestAttributes</c>, to act on what it finds. Replacing the map is for the device's control path, one at a
+/// time.
 /// </remarks>
 public sealed class GuestMemory(IGuestCopy copy)
 {

@@ -16,6 +16,8 @@ public interface IGuestCopy
 /// <summary>Notified of every change that the device makes to guest memory while a VMM migrates the guest.</summary>
 public interface IDirtyLog
 {
-    /// <summary>[guestAddress, guestAddress + length) has changed. Called after the change, from many vCPU threads at once.</summary>
+    /// <summary>
+    /// [guestAddress, guestAddress + length) has changed. Called after the change, from many vCPU threads at once.
+    /// </summary>
     void MarkDirty(ulong guestAddress, ulong length);
 }

@@ -33,7 +33,9 @@ public sealed class MemoryRegion
     /// <param name="length">Bytes, never 0.</param>
     /// <param name="hostAddress">Where the VMM mapped it, in this process.</param>
     /// <param name="traits">How the VMM mapped it.</param>
-    /// <param name="blockSize">0 if all of it is present, for good; else a power of two that divides address and length, and no block is present yet.</param>
+    /// <param name="blockSize">
+    /// 0 if all of it is present, for good; else a power of two that divides address and length, and no block is present yet.
+    /// </param>
     public MemoryRegion(ulong guestAddress, ulong length, nuint hostAddress, RegionTraits traits, ulong blockSize = 0)
     {
         GuestAddress = guestAddress;
@@ -62,7 +64,9 @@ public sealed class MemoryRegion
     /// <summary>How many blocks it is made of; 0 if memory does not come and go in it.</summary>
     public long Blocks => _blocks?.Count ?? 0;
 
-    /// <summary>Whether its mapping was prepared for splits. <c>GuestAttributes</c>, whose lock guards it, says what for.</summary>
+    /// <summary>
+    /// Whether its mapping was prepared for splits. <c>GuestAttributes</c>, whose lock guards it, says what for.
+    /// </summary>
     internal bool IsReadyToSplit { get; set; }
 
     /// <summary>Whether a byte of this process is in both.</summary>
@@ -75,7 +79,9 @@ public sealed class MemoryRegion
     /// <summary>Whether every byte of [start, end), a range inside the region that is not empty, is present.</summary>
     public bool IsPresent(ulong start, ulong end) => _blocks is null || _blocks.AllAre(true, BlockOf(start), BlockOf(end - 1) + 1);
 
-    /// <summary>The next stretch of present memory from an address inside the region on; empty, at the region's end, if there is none.</summary>
+    /// <summary>
+    /// The next stretch of present memory from an address inside the region on; empty, at the region's end, if there is none.
+    /// </summary>
     public (ulong Start, ulong End) NextPresent(ulong address)
     {
         if (_blocks is null)
@@ -88,7 +94,9 @@ public sealed class MemoryRegion
         return (Math.Max(start, address), first == _blocks.Count ? start : AddressOf(_blocks.Next(false, first)));
     }
 
-    /// <summary>Makes whole blocks present or absent. False, with nothing changed, if not all of them were the opposite.</summary>
+    /// <summary>
+    /// Makes whole blocks present or absent. False, with nothing changed, if not all of them were the opposite.
+    /// </summary>
     public bool TrySetPresent(bool present, ulong start, ulong end)
     {
         if (_blocks is null || (((start | end) - GuestAddress) & ((1ul << _blockShift) - 1)) != 0)

@@ -1,6 +1,8 @@
 namespace Memctl.Device.Memory;
 
-/// <summary>A part of a range that is one stretch of host memory with the same traits, in one region or in several that adjoin.</summary>
+/// <summary>
+/// A part of a range that is one stretch of host memory with the same traits, in one region or in several that adjoin.
+/// </summary>
 /// <param name="GuestAddress">Guest-physical.</param>
 /// <param name="Length">Bytes.</param>
 /// <param name="HostAddress">Where it is mapped in this process.</param>

@@ -2,12 +2,16 @@ using System.Runtime.CompilerServices;
 namespace Memctl.Device.Memory;
 
 /// <summary>
-/// Guest RAM at one moment (protocol, "Ranges"): regions sorted by guest-physical address, none overlapping. The list is immutable, so that a vCPU
-/// reads it without a lock; a change of regions makes a new map, a change of blocks sets bits in a region.
+/// Guest RAM at one moment (protocol, "Ranges"): regions sorted by guest-physical address, none overlapping. The list is
+/// immutable, so that a vCPU reads it without a lock; a change of regions makes a new map, a change of blocks sets bits in a
+/// region.
 /// </summary>
 public sealed class RegionMap
 {
-    /// <summary>The maximum number of mappings that guest RAM may consist of. Memory that comes and goes in small parts is one region with blocks.</summary>
+    /// <summary>
+    /// The maximum number of mappings that guest RAM may consist of. Memory that comes and goes in small parts is one region with
+    /// blocks.
+    /// </summary>
     public const int MaxRegions = 4096;
 
     private readonly MemoryRegion[] _regions;
@@ -21,8 +25,8 @@ public sealed class RegionMap
     public ReadOnlySpan<MemoryRegion> Regions => _regions;
 
     /// <summary>
-    /// A map with one more region, or null if it overlaps one that is there: for the guest, or in this process, where what is done
-    /// to one address would be done to the other.
+    /// A map with one more region, or null if it overlaps one that is there: for the guest, or in this process, where what is
+    /// done to one address would be done to the other.
     /// </summary>
     public RegionMap? With(MemoryRegion region)
     {
@@ -51,7 +55,10 @@ public sealed class RegionMap
         return index >= 0 && guestAddress < _regions[index].End ? _regions[index] : null;
     }
 
-    /// <summary>Whether every byte of [address, address + length) is guest RAM, over adjoining regions too. An empty range needs its address in RAM.</summary>
+    /// <summary>
+    /// Whether every byte of [address, address + length) is guest RAM, over adjoining regions too. An empty range needs its
+    /// address in RAM.
+    /// </summary>
     public bool Covers(ulong address, ulong length)
     {
         MemoryRegion[] regions = _regions;
@@ -84,7 +91,9 @@ public sealed class RegionMap
         }
     }
 
-    /// <summary>Where a range is mapped that is not empty and all RAM of one region, as it nearly always is; 0 for any other.</summary>
+    /// <summary>
+    /// Where a range is mapped that is not empty and all RAM of one region, as it nearly always is; 0 for any other.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public nuint HostAddressOf(ulong address, ulong length)
     {
@@ -152,9 +161,10 @@ public sealed class RegionMap
     /// <summary>Whether the VMM advised every region that a range touches MADV_MERGEABLE.</summary>
     public bool IsMergeable(ulong address, ulong length)
     {
-        foreach (MemoryRegion region in _regions)
+        // A state that is checked may name what is not all RAM: the region before it may end before it.
+        foreach (MemoryRegion region in _regions.AsSpan(Math.Max(IndexAfter(address) - 1, 0)..IndexAfter(address + length - 1)))
         {
-            if (region.GuestAddress < address + length && address < region.End && (region.Traits & RegionTraits.Mergeable) == 0)
+            if (address < region.End && (region.Traits & RegionTraits.Mergeable) == 0)
             {
                 return false;
             }

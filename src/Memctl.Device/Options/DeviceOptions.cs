@@ -8,7 +8,9 @@ public enum FaultPolicy
     /// <summary>The virtual machine stops: a guard did its work.</summary>
     Stop,
 
-    /// <summary>The page is made accessible and the vCPU goes on: a kernel that dumps another's memory meets its guards.</summary>
+    /// <summary>
+    /// The page is made accessible and the vCPU goes on: a kernel that dumps another's memory meets its guards.
+    /// </summary>
     Open,
 }
 
@@ -42,7 +44,9 @@ public sealed record DeviceOptions
     /// <summary>How many log records a guest may cause in a minute.</summary>
     public int MaxLogLines { get; init; } = 60;
 
-    /// <summary>The functions that the policy lets a guest use. INFO is always among them: a driver can't start without it.</summary>
+    /// <summary>
+    /// The functions that the policy lets a guest use. INFO is always among them: a driver can't start without it.
+    /// </summary>
     public FunctionSet Allowed { get; init; } = FunctionSet.All;
 
     /// <summary>Whether MERGEABLE is allowed also in memory that the VMM did not make mergeable: <c>allow</c> names it.</summary>

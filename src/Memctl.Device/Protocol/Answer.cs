@@ -5,7 +5,10 @@ using Memctl.Device.Functions;
 
 namespace Memctl.Device.Protocol;
 
-/// <summary>An answer, laid out as <c>memctl_vmm_ret</c> (protocol, "Requests"). Every byte of the buffer is written: what has no meaning is zero.</summary>
+/// <summary>
+/// An answer, laid out as <c>memctl_vmm_ret</c> (protocol, "Requests"). Every byte of the buffer is written: what has no meaning
+/// is zero.
+/// </summary>
 /// <param name="RetErrno">A Linux errno, 0 on success.</param>
 /// <param name="RetCode">The device's own code; see <see cref="DeviceError"/>.</param>
 /// <param name="RetValue">Function-specific.</param>
@@ -22,7 +25,9 @@ public readonly record struct Answer(uint RetErrno, uint RetCode, ulong RetValue
     /// <summary>The minor version of a dialect with lists of ranges, as INFO reports it; 0 without.</summary>
     public const uint ListsMinorVersion = 1;
 
-    /// <summary>The answer to INFO in the layout of the dialect (protocol, "Function codes" and "Dialect pvmemcontrol").</summary>
+    /// <summary>
+    /// The answer to INFO in the layout of the dialect (protocol, "Function codes" and "Dialect pvmemcontrol").
+    /// </summary>
     /// <param name="dialect">Which layout.</param>
     /// <param name="pageSize">The host's page size in bytes.</param>
     public static Answer Info(Dialect dialect, ulong pageSize)
@@ -38,7 +43,9 @@ public readonly record struct Answer(uint RetErrno, uint RetCode, ulong RetValue
     /// <param name="done">Entries of a list that were carried out.</param>
     public static Answer FromHost(int errno, int done = 0) => new((uint)errno, 0, (ulong)done, 0, 0);
 
-    /// <summary>The bytes of an answer, <see cref="Request.Size"/> of them, to copy into a buffer, which is little-endian.</summary>
+    /// <summary>
+    /// The bytes of an answer, <see cref="Request.Size"/> of them, to copy into a buffer, which is little-endian.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ReadOnlySpan<byte> Bytes(ref readonly Answer answer) => MemoryMarshal.AsBytes(new ReadOnlySpan<Answer>(in answer));
 

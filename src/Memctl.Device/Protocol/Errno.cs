@@ -1,6 +1,8 @@
 namespace Memctl.Device.Protocol;
 
-/// <summary>The Linux errno values that the device itself answers (protocol, "Requests"; numbers of asm-generic, errno(3)).</summary>
+/// <summary>
+/// The Linux errno values that the device itself answers (protocol, "Requests"; numbers of asm-generic, errno(3)).
+/// </summary>
 public static class Errno
 {
     public const int EPERM = 1;

@@ -1,6 +1,9 @@
 namespace Memctl.Device.Protocol;
 
-/// <summary>The PCI function that a guest's driver binds to (protocol, "PCI identity"). VMMs read it through <c>pci_identity</c> of the C ABI.</summary>
+/// <summary>
+/// The PCI function that a guest's driver binds to (protocol, "PCI identity"). VMMs read it through <c>pci_identity</c> of the C
+/// ABI.
+/// </summary>
 public static class PciIdentity
 {
     public const ushort VendorId = 0x1ae0;

@@ -3,7 +3,9 @@ namespace Memctl.Device.Protocol;
 /// <summary>The register block at the start of BAR 0 (protocol, "Registers"). Offsets and widths in bytes.</summary>
 public static class Registers
 {
-    /// <summary>Written: <c>buf_phys_addr</c>, in one access of 8 or two of 4. Read: a new channel's command, or what was stored.</summary>
+    /// <summary>
+    /// Written: <c>buf_phys_addr</c>, in one access of 8 or two of 4. Read: a new channel's command, or what was stored.
+    /// </summary>
     public const ulong Payload = 0x0;
 
     /// <summary>The high half of <see cref="Payload"/>.</summary>

@@ -46,8 +46,8 @@ internal sealed class AdvicePath(
             int end = done < alone ? done : AdviseBatch(channel, function, list, done, out alone);
             if (end == done && end < list.Count)
             {
-                // What no batch takes is carried out alone, and so are the entries of a batch that failed: the answer is that of the one
-                // at fault.
+                // What no batch takes is carried out alone, and so are the entries of a batch that failed: the answer is that of
+                // the one at fault.
                 (ulong addr, ulong length) = list[done];
                 error = Advise(function, addr, length, out int errno);
                 channel.Count(function, length, error != DeviceError.NONE || errno != 0);
@@ -75,7 +75,8 @@ internal sealed class AdvicePath(
     {
         errno = 0;
 
-        // What is checked is what is walked: the map may be replaced meanwhile, but what it describes stays until this section ends.
+        // What is checked is what is walked: the map may be replaced meanwhile, but what it describes stays until this section
+        // ends.
         RegionMap map = memory.Map;
         nuint host = rules.IsAligned(addr, length) ? map.HostAddressOf(addr, length) : 0;
         if (host == 0)
@@ -186,7 +187,9 @@ internal sealed class AdvicePath(
         return end;
     }
 
-    /// <summary>Adds a range's segments, joined with what they adjoin in the host. False, with nothing added, if there is no room.</summary>
+    /// <summary>
+    /// Adds a range's segments, joined with what they adjoin in the host. False, with nothing added, if there is no room.
+    /// </summary>
     private static bool TryAppend(RegionMap map, Span<HostRange> ranges, ref int count, ulong addr, ulong length)
     {
         int before = count;

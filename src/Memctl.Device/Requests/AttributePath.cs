@@ -8,8 +8,8 @@ using Memctl.Device.Protocol;
 namespace Memctl.Device.Requests;
 
 /// <summary>
-/// Functions that change attributes (protocol, "Attributes"). The host call may take as long as the guest likes, so it is made outside of the read-side critical
-/// section: who must not overtake it waits for the change itself.
+/// Functions that change attributes (protocol, "Attributes"). The host call may take as long as the guest likes, so it is made
+/// outside of the read-side critical section: who must not overtake it waits for the change itself.
 /// </summary>
 internal sealed class AttributePath(
     DeviceOptions options, GuestMemory memory, RequestRules rules, GuestAttributes attributes, ChannelTable channels, TimeProvider clock)
@@ -21,7 +21,9 @@ internal sealed class AttributePath(
     /// <param name="request">A copy of it.</param>
     /// <param name="section">The caller's section: left for the change, entered again when this returns true.</param>
     /// <param name="answer">What to answer.</param>
-    /// <returns>False if the guest disconnected before the change began: nothing was done, and there is nothing to answer.</returns>
+    /// <returns>
+    /// False if the guest disconnected before the change began: nothing was done, and there is nothing to answer.
+    /// </returns>
     internal bool TryServe(
         Channel channel, ChannelSet connected, Function function, in Request request, ref ReadSection section, out Answer answer)
     {

@@ -2,7 +2,9 @@ using Memctl.Device.Protocol;
 
 namespace Memctl.Device.Requests;
 
-/// <summary>How often the device answered each of its own errors. Only a guest that does wrong writes these shared lines.</summary>
+/// <summary>
+/// How often the device answered each of its own errors. Only a guest that does wrong writes these shared lines.
+/// </summary>
 internal sealed class RefusalCounters
 {
     private readonly ulong[] _counts = new ulong[(int)Enum.GetValues<DeviceError>().Max() + 1];

@@ -20,8 +20,8 @@ internal enum RequestOutcome
 }
 
 /// <summary>
-/// Serves requests (protocol, "Requests"): reads the guest's buffer once, dispatches by the kind of effect, writes the answer. Runs on many vCPU
-/// threads at once, allocates nothing, and takes no lock unless the function changes mappings.
+/// Serves requests (protocol, "Requests"): reads the guest's buffer once, dispatches by the kind of effect, writes the answer.
+/// Runs on many vCPU threads at once, allocates nothing, and takes no lock unless the function changes mappings.
 /// </summary>
 internal sealed class RequestProcessor(
     RequestRules rules,

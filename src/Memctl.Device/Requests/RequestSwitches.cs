@@ -1,8 +1,8 @@
 namespace Memctl.Device.Requests;
 
 /// <summary>
-/// What the VMM switches while requests run. A request reads a switch in its read-side critical section; who changes one synchronizes
-/// afterwards.
+/// What the VMM switches while requests run. A request reads a switch in its read-side critical section; who changes one
+/// synchronizes afterwards.
 /// </summary>
 internal sealed class RequestSwitches
 {

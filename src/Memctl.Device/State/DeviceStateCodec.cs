@@ -7,8 +7,8 @@ using Memctl.Device.Host;
 namespace Memctl.Device.State;
 
 /// <summary>
-/// A <see cref="DeviceState"/> as bytes, little-endian: a header, named sections, and a CRC-32C of all before it (docs/saved-state.md).
-/// The checksum finds damage; it does not prove who wrote the state, so every field is checked as well.
+/// A <see cref="DeviceState"/> as bytes, little-endian: a header, named sections, and a CRC-32C of all before it
+/// (docs/saved-state.md). The checksum finds damage; it does not prove who wrote the state, so every field is checked as well.
 /// </summary>
 /// <remarks>
 /// A fleet rolls back, so an older device reads what a newer one wrote: it skips what it does not know, sections and the ends of
@@ -20,7 +20,9 @@ public static partial class DeviceStateCodec
     /// <summary>A state of another major version is refused.</summary>
     public const ushort FormatMajor = 1;
 
-    /// <summary>Of the same major version: what is written, not what can be read. Changes when a section or a field is added.</summary>
+    /// <summary>
+    /// Of the same major version: what is written, not what can be read. Changes when a section or a field is added.
+    /// </summary>
     public const ushort FormatMinor = 0;
 
     private const ulong Magic = 0x5641_534C_5443_4D4D; // "MMCTLSAV"
@@ -66,8 +68,12 @@ public static partial class DeviceStateCodec
         return Seal(sections, minor);
     }
 
-    /// <summary>Reads a state, which may hold anything. What fits no device at all is refused here; the device checks the rest.</summary>
-    /// <exception cref="DeviceException">The bytes are no state, one that was damaged, or one that needs what this code lacks.</exception>
+    /// <summary>
+    /// Reads a state, which may hold anything. What fits no device at all is refused here; the device checks the rest.
+    /// </summary>
+    /// <exception cref="DeviceException">
+    /// The bytes are no state, one that was damaged, or one that needs what this code lacks.
+    /// </exception>
     public static DeviceState Decode(ReadOnlySpan<byte> bytes)
     {
         if (bytes.Length < HeaderSize + ChecksumSize || BinaryPrimitives.ReadUInt64LittleEndian(bytes) != Magic)

@@ -79,7 +79,9 @@ internal sealed class StateCheck(DeviceOptions options, ulong pageSize, RegionMa
             $"The saved state splits off {splits} mappings; this device's budget max_splits is {options.MaxSplits}.");
     }
 
-    /// <summary>The places between two extents where attributes differ, with pages as registered in between if they do not adjoin.</summary>
+    /// <summary>
+    /// The places between two extents where attributes differ, with pages as registered in between if they do not adjoin.
+    /// </summary>
     private static int SplitsBetween(AttributeExtent before, AttributeExtent after)
     {
         if (before.End == after.Start)
@@ -90,7 +92,9 @@ internal sealed class StateCheck(DeviceOptions options, ulong pageSize, RegionMa
         return (before.Attributes == PageAttributes.AsRegistered ? 0 : 1) + (after.Attributes == PageAttributes.AsRegistered ? 0 : 1);
     }
 
-    /// <summary>How many splits the VMM may have added to the guest's: two for each region or block taken out of an extent's middle.</summary>
+    /// <summary>
+    /// How many splits the VMM may have added to the guest's: two for each region or block taken out of an extent's middle.
+    /// </summary>
     private long VmmSplits()
     {
         long gaps = map.Regions.Length - 1;

@@ -2,7 +2,9 @@ using System.Buffers.Binary;
 
 namespace Memctl.Device.State;
 
-/// <summary>Takes fields off the front of a saved state and refuses, with a <see cref="DeviceException"/>, what can't be.</summary>
+/// <summary>
+/// Takes fields off the front of a saved state and refuses, with a <see cref="DeviceException"/>, what can't be.
+/// </summary>
 internal ref struct StateReader(ReadOnlySpan<byte> bytes)
 {
     private ReadOnlySpan<byte> _left = bytes;

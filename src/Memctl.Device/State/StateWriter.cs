@@ -13,7 +13,9 @@ internal sealed class StateWriter
 
     /// <summary>Adds a section: length of the name, name, whether it is needed, length of the content, content.</summary>
     /// <param name="name">What it is called in the refusal of a device that lacks it: 1 to 32 of a-z, 0-9, '.' and '-'.</param>
-    /// <param name="needed">Whether a device that does not know the section must refuse the state instead of skipping the section.</param>
+    /// <param name="needed">
+    /// Whether a device that does not know the section must refuse the state instead of skipping the section.
+    /// </param>
     /// <param name="content">Writes the content.</param>
     internal void Add(string name, bool needed, Action<BinaryWriter> content)
     {
