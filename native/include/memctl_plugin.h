@@ -288,9 +288,10 @@ memctl_status keep_accessible(memctl_device *device, uint32_t enabled);
 /*
  * A vCPU ran into guest memory that this process can't access: KVM_RUN failed with EFAULT. guest_address is that of
  * KVM_EXIT_MEMORY_FAULT, or MEMCTL_ADDRESS_UNKNOWN where the kernel does not report it. With on_fault=open, reverts
- * the protection of the extent that contains it, or of all guest memory. MEMCTL_OK: run the vCPU again. MEMCTL_NOT_FOUND: the guest has protected nothing there; another
- * vCPU's call may just have opened it, so run the vCPU once more and stop at the second in a row. MEMCTL_DENIED:
- * on_fault is stop; stop the virtual machine. MEMCTL_HOST_CALL_FAILED: the kernel refused; stop it.
+ * the protection of the extent that contains it, or of all guest memory. MEMCTL_OK: run the vCPU again.
+ * MEMCTL_NOT_FOUND: the guest has protected nothing there; another vCPU's call may just have opened it, so run the vCPU
+ * once more and stop at the second in a row. MEMCTL_DENIED: on_fault is stop; stop the virtual machine.
+ * MEMCTL_HOST_CALL_FAILED: the kernel refused; stop it.
  */
 memctl_status resolve_fault(memctl_device *device, uint64_t guest_address);
 

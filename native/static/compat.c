@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What .NET's runtime calls and some C library lacks when it is linked statically. link.sh makes these names local to the archive,
- * so that no C library's own are meant by anyone else.
+ * What .NET's runtime calls and some C library lacks when it is linked statically. link.sh makes these names local to the
+ * archive, so that no C library's own are meant by anyone else.
  */
 #define _GNU_SOURCE
 #include <stddef.h>

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# link.sh FOLDER LIBRARY: makes FOLDER/libmemctl_static.a of FOLDER/libmemctl.a, the device, and the parts of .NET's runtime that
-# FOLDER/runtime.txt lists. In a program everything shares one name space, so the functions of the C ABI are called memctl_mmio_read
-# and so on there, and every other name is local. LIBRARY is libmemctl.so, whose exports are the functions.
+# link.sh FOLDER LIBRARY: makes FOLDER/libmemctl_static.a of FOLDER/libmemctl.a, the device, and the parts of .NET's runtime
+# that FOLDER/runtime.txt lists. In a program everything shares one name space, so the functions of the C ABI are called
+# memctl_mmio_read and so on there, and every other name is local. LIBRARY is libmemctl.so, whose exports are the functions.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)

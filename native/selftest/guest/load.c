@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Requests on every vCPU, counted. The lines: `load begin`, then the guest waits for a byte; `load cpu=N requests=N right=N` for each
- * vCPU; `load end`, and it waits for a byte again. With mode=load a MUNLOCK of MARKER_UNITS units stands before the first and behind the
- * last request, so that a trace of the VMM's system calls shows where the load is. Odd requests are a DONTNEED of one unit; with
- * range=GPA, of one at that address, where it is also right to be told that there is no RAM: the line then ends in absent=N.
+ * Requests on every vCPU, counted. The lines: `load begin`, then the guest waits for a byte; `load cpu=N requests=N right=N`
+ * for each vCPU; `load end`, and it waits for a byte again. With mode=load a MUNLOCK of MARKER_UNITS units comes before the
+ * first and after the last request, so that a trace of the VMM's system calls shows where the load is. Odd requests are a
+ * DONTNEED of one unit; with range=GPA, of one at that address, where NOT_GUEST_MEMORY is right too: the line then ends in
+ * absent=N.
  */
 #include "tests.h"
 

@@ -2,7 +2,8 @@
 //! How times are taken: in batches that alternate within one run, so that what slows the machine slows every side.
 //!
 //! A batch is short beside a scheduler's time slice, so that another process spoils few of them, and the middle half of
-//! the times leaves those out. Times are taken in [`GROUPS`] groups; a figure is the median of the groups' figures, with the lowest and the highest.
+//! the times leaves those out. Times are taken in [`GROUPS`] groups; a figure is the median of the groups' figures, with the
+//! lowest and the highest.
 
 use std::arch::x86_64::{_mm_lfence, _rdtsc};
 use std::sync::Barrier;

@@ -13,7 +13,10 @@ void guest_copy_install(void);
 /* The shape of memctl_host's copy callbacks: 0, or EFAULT with nothing or a part copied. Any length. */
 int32_t guest_copy(void *context, void *destination, const void *source, size_t length);
 
-/* From now on a fault of a copy with a context (a device's, not the harness's own) in [start, start + length) is counted: nothing may touch the range any more. */
+/*
+ * From now on a fault of a copy with a context (a device's, not the harness's own) in [start, start + length) is counted:
+ * nothing may touch the range any more.
+ */
 void guest_copy_quarantine(unsigned int slot, const void *start, size_t length);
 
 /* Ends the quarantine of a slot. */

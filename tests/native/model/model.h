@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An independent model of the device: what docs/protocol.md and the C ABI promise, page by page, and no line of the device's own design.
+ * An independent model of the device: what docs/protocol.md and the C ABI promise, page by page, and no line of the device's
+ * own design.
  * The kernel's part is not modelled: every slot of guest RAM has a twin of the same make, on which the model makes
  * the kernel's calls itself. What they return is the answer that is expected, what the twin then holds is what the
  * guest's memory must hold.
