@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Memctl.Top.Model;
 using Memctl.Top.Reading;
 using Memctl.Top.Views;
@@ -57,12 +58,15 @@ public sealed class LiveGuestTests
     [InlineData(GuestFunction.MPROTECT_R, 'W')]
     [InlineData(GuestFunction.DONTDUMP, 'D')]
     [InlineData(GuestFunction.UNMERGEABLE, 'U')]
-    public async Task Guest_SetsAnAttribute_CellsShowIt(GuestFunction function, char letter)
+    public async Task Guest_SetsAnAttribute_CellsShowItWithinASecond(GuestFunction function, char letter)
     {
         using var guest = new StandIn("private", 64);
         using var reader = new VmReader(new ProcFiles(), guest.Vmm, VmmApi.LongPatience);
+        await SnapshotOf(reader);
+        long asked = Stopwatch.GetTimestamp();
         Assert.Equal(0, guest.Ask(function, 16 * Mib, 2 * Mib));
         Snapshot vm = await SnapshotOf(reader);
+        Assert.InRange(Stopwatch.GetElapsedTime(asked), TimeSpan.Zero, TimeSpan.FromSeconds(1));
         Assert.Equal(letter, LetterAt(vm, 16 * Mib));
         Assert.Equal('.', LetterAt(vm, 18 * Mib));
         Mark mark = Mark.All.Single(mark => mark.Letter == letter);
