@@ -227,8 +227,6 @@ test_suite() {
     esac
 }
 
-boots_guests() { [[ $1 = rehearsals || $1 = selftest || $1 = linux-guest ]]; }
-
 timed_suite() {
     local begin=$SECONDS
     test_suite "$1"
@@ -236,39 +234,41 @@ timed_suite() {
 }
 
 test_all() {
-    local suite
+    local suite job guests=() others=() running=()
     [ $# -gt 0 ] || set -- "${SUITES[@]}"
     for suite; do
-        [[ " ${SUITES[*]} " = *" $suite "* ]] || die "no suite $suite; there are: ${SUITES[*]}"
+        case $suite in
+        rehearsals | selftest | linux-guest) guests+=("$suite") ;;
+        *)
+            [[ " ${SUITES[*]} " = *" $suite "* ]] || die "no suite $suite; there are: ${SUITES[*]}"
+            others+=("$suite")
+            ;;
+        esac
     done
     need_for_test
-    for suite; do
-        if boots_guests "$suite"; then
-            start_host_kernel
-            break
-        fi
-    done
+    [ ${#guests[@]} -eq 0 ] || start_host_kernel
     build_all
     rm -rf "$OUT/logs" "$OUT/reports"
     mkdir -p "$OUT/logs" "$OUT/reports"
     export MEMCTL_LOGS=$OUT/logs MEMCTL_RESULTS=$OUT/reports/results
     : >"$MEMCTL_RESULTS"
     # Guests need one processor each where they are emulated, so they run beside the other suites (with-kvm.sh).
-    local guests=()
     export MEMCTL_LANES=$OUT/lanes
     mkdir -p "$MEMCTL_LANES"
     FAILED=0
-    for suite; do
-        if boots_guests "$suite"; then
-            (timed_suite "$suite" && exit "$FAILED") &
-            guests+=($!)
-        fi
-    done
-    for suite; do
-        boots_guests "$suite" || timed_suite "$suite"
-    done
     for suite in "${guests[@]}"; do
-        wait "$suite" || FAILED=1
+        # Not in a list with &&, in which a command that fails would not end it.
+        (
+            timed_suite "$suite"
+            exit "$FAILED"
+        ) &
+        running+=($!)
+    done
+    for suite in "${others[@]}"; do
+        timed_suite "$suite"
+    done
+    for job in "${running[@]}"; do
+        wait "$job" || FAILED=1
     done
     tests/results.pl summary
     [ "$FAILED" -eq 0 ]

@@ -5,6 +5,13 @@
 
 #include <string.h>
 
+/* What fits was stored, and what was not stored does not fit. */
+static void judge_length(const char *call, memctl_status status, size_t length, size_t capacity)
+{
+	if (status == MEMCTL_OK ? length > capacity : status == MEMCTL_BUFFER_TOO_SMALL && length <= capacity)
+		finding("%s returned %u and stored length %zu for room of %zu", call, status, length, capacity);
+}
+
 void call_save(void)
 {
 	uint32_t wrong = 0;
@@ -53,8 +60,7 @@ void call_statistics(void)
 		wrong |= ALLOW(MEMCTL_INVALID_ARGUMENT);
 	status = plugin.device_statistics(device, counters, capacity, choice & 2 ? NULL : &count);
 	judge("device_statistics", status, wrong, ALLOW(MEMCTL_OK) | ALLOW(MEMCTL_BUFFER_TOO_SMALL));
-	if (status == MEMCTL_OK ? count > capacity : status == MEMCTL_BUFFER_TOO_SMALL && count <= capacity)
-		finding("device_statistics returned %u and stored count %zu for room of %zu", status, count, capacity);
+	judge_length("device_statistics", status, count, capacity);
 }
 
 void call_attributes(void)
@@ -89,8 +95,7 @@ void call_report(void)
 		wrong |= ALLOW(MEMCTL_INVALID_ARGUMENT);
 	status = plugin.device_report(device, buffer, capacity, choice & 2 ? NULL : &length);
 	judge("device_report", status, wrong, ALLOW(MEMCTL_OK) | ALLOW(MEMCTL_BUFFER_TOO_SMALL));
-	if (status == MEMCTL_OK ? length > capacity : status == MEMCTL_BUFFER_TOO_SMALL && length <= capacity)
-		finding("device_report returned %u and stored length %zu for room of %zu", status, length, capacity);
+	judge_length("device_report", status, length, capacity);
 }
 
 void call_identity(void)
