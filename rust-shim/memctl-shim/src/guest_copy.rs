@@ -14,6 +14,7 @@
 
 use std::ffi::c_void;
 use std::io;
+use std::ptr;
 use std::sync::OnceLock;
 
 use crate::signals::{action_of, set_action};
@@ -97,6 +98,21 @@ extern "C" {
     ) -> i32;
     static memctl_guest_copy_end: u8;
     static memctl_guest_copy_failed: u8;
+}
+
+/// Copies between guest memory and the VMM's own, for accesses that the VMM makes in the guest's stead.
+///
+/// # Errors
+/// EFAULT, with a part copied: the guest has made the memory inaccessible, or the host has lost it.
+///
+/// # Safety
+/// As [`copy`]; a plugin is loaded.
+pub unsafe fn copy_guest_memory(destination: *mut u8, source: *const u8, length: usize) -> io::Result<()> {
+    // SAFETY: as the caller promises. The context is not used.
+    match unsafe { copy(ptr::null_mut(), destination.cast(), source.cast(), length) } {
+        0 => Ok(()),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
 }
 
 /// The dispositions of SIGSEGV and SIGBUS before. Written once, before the handler that reads it is installed.

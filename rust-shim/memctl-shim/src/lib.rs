@@ -32,4 +32,5 @@ mod signals;
 
 pub use device::{Counter, Device, DirtyLog, Extent, Region, RegionFlags};
 pub use error::{AbiVersion, Error, ErrorKind};
+pub use guest_copy::copy_guest_memory;
 pub use plugin::{PciIdentity, Plugin};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The pages that the device has changed, which KVM's own log does not contain.
+//! The pages that the device has changed, or the VMM in the guest's stead, which KVM's own log does not contain.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard};
@@ -8,7 +8,7 @@ use memctl_shim::DirtyLog;
 
 const PAGE: u64 = 4096;
 
-/// Filled by vCPU threads while dirty logging is on. A lock is good enough: a live migration lasts seconds.
+/// Filled by vCPU threads, by the device only while dirty logging is on. A lock is good enough: a live migration lasts seconds.
 #[derive(Default)]
 pub struct DevicePages(Mutex<BTreeSet<u64>>);
 

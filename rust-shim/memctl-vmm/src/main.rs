@@ -19,6 +19,7 @@ mod memory_file;
 mod option_list;
 mod pci;
 mod ports;
+mod ram_map;
 mod seccomp;
 mod serial;
 mod snapshot;

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::FromRawFd;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use anyhow::{bail, Context, Result};
 use kvm_bindings::{kvm_userspace_memory_region, KVM_MEM_LOG_DIRTY_PAGES};
@@ -14,6 +14,7 @@ use vm_memory::{FileOffset, GuestAddress, GuestMemoryMmap, GuestMemoryRegion, Gu
 
 use crate::config::MemoryConfig;
 use crate::layout::{self, Range};
+use crate::ram_map::RamMap;
 
 /// One mapping of guest RAM.
 pub struct RamRegion {
@@ -47,26 +48,6 @@ impl RamRegion {
             .file_offset()
             .map(FileOffset::file)
             .filter(|_| shared)
-    }
-}
-
-/// The ranges of RAM, for vCPU threads that handle an access which KVM could not carry out.
-#[derive(Default)]
-pub struct RamMap(RwLock<Vec<Range>>);
-
-impl RamMap {
-    /// Whether there is RAM at an address.
-    pub fn contains(&self, address: u64) -> bool {
-        // A panic aborts the process, so that no lock is ever poisoned.
-        let ranges = self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner());
-        ranges
-            .iter()
-            .any(|range| (range.start..range.end()).contains(&address))
-    }
-
-    fn set(&self, regions: &[RamRegion]) {
-        *self.0.write().unwrap_or_else(|poisoned| poisoned.into_inner()) =
-            regions.iter().map(RamRegion::range).collect();
     }
 }
 
@@ -147,8 +128,14 @@ impl GuestRam {
             .regions
             .partition_point(|other| other.range().start < range.start);
         self.regions.insert(place, region);
-        self.map.set(&self.regions);
+        self.publish();
         Ok(())
+    }
+
+    /// Lets vCPU threads see the regions as they are now.
+    fn publish(&self) {
+        let mappings = self.regions.iter().map(|region| Arc::clone(&region.mapping));
+        self.map.set(mappings.collect());
     }
 
     /// Registers a region with every device, or with none.
@@ -184,7 +171,7 @@ impl GuestRam {
             bail!("RAM present at boot can't be unplugged");
         }
         let region = self.regions.pop().context("no RAM")?;
-        self.map.set(&self.regions);
+        self.publish();
         let range = region.range();
         unregister(&self.devices, range);
         self.set_kvm_slot(&region, 0)

@@ -10,13 +10,14 @@ use std::{io, ptr};
 
 use anyhow::{Context, Result};
 use kvm_ioctls::{VcpuExit, VcpuFd};
-use memctl_shim::{Device, ErrorKind, Plugin};
+use memctl_shim::{Device, DirtyLog, ErrorKind, Plugin};
 use vmm_sys_util::signal::{register_signal_handler, Killable, SIGRTMIN};
 
+use crate::dirty::DevicePages;
 use crate::event::Event;
-use crate::memory::RamMap;
 use crate::pci::BarWindow;
 use crate::ports::Ports;
+use crate::ram_map::RamMap;
 use crate::seccomp::Sandbox;
 
 /// The state that the vCPU threads of a VM share.
@@ -31,6 +32,8 @@ pub struct Machine {
     pub windows: Vec<BarWindow>,
     /// Where RAM is.
     pub ram: Arc<RamMap>,
+    /// The pages that were changed otherwise than by a guest that KVM ran.
+    pub pages: Arc<DevicePages>,
     /// Whether vCPUs run.
     pub gate: Gate,
 }
@@ -53,6 +56,31 @@ impl Machine {
             }
         }
         resolved
+    }
+}
+
+/// KVM reports an instruction that it emulates and that meets inaccessible memory as an access to a device. Some hosts' KVM
+/// emulates every such instruction. It can't be told to try again: the VMM carries the access out.
+impl Machine {
+    /// A load from where no device is. False: the memory stays inaccessible.
+    fn load(&self, address: u64, data: &mut [u8]) -> bool {
+        if !self.ram.contains(address) {
+            data.fill(0xff);
+            return true;
+        }
+        self.resolve_fault(Some(address)) != Resolved::No && self.ram.load(address, data)
+    }
+
+    /// A store to where no device is. False: the memory stays inaccessible.
+    fn store(&self, address: u64, data: &[u8]) -> bool {
+        if !self.ram.contains(address) {
+            return true;
+        }
+        let stored = self.resolve_fault(Some(address)) != Resolved::No && self.ram.store(address, data);
+        if stored {
+            self.pages.mark_dirty(address, data.len() as u64);
+        }
+        stored
     }
 }
 
@@ -248,13 +276,13 @@ fn run_until_paused(index: u8, fd: &mut VcpuFd, machine: &Machine) -> Option<Eve
         match exit {
             Ok(VcpuExit::MmioWrite(address, data)) => match machine.device_at(address, data.len()) {
                 Some((device, base)) => device.write(base, address - base, data),
-                _ if machine.ram.contains(address) => return Some(access_fault(index, address)),
-                _ => {}
+                None if machine.store(address, data) => {}
+                None => return Some(access_fault(index, address)),
             },
             Ok(VcpuExit::MmioRead(address, data)) => match machine.device_at(address, data.len()) {
                 Some((device, base)) => device.read(base, address - base, data),
-                _ if machine.ram.contains(address) => return Some(access_fault(index, address)),
-                _ => data.fill(0xff),
+                None if machine.load(address, data) => {}
+                None => return Some(access_fault(index, address)),
             },
             Ok(VcpuExit::IoOut(port, data)) => {
                 if let Some(ending) = machine.ports.write(port, data) {
@@ -279,7 +307,6 @@ fn run_until_paused(index: u8, fd: &mut VcpuFd, machine: &Machine) -> Option<Eve
     }
 }
 
-/// KVM reports an instruction that it emulates and that meets inaccessible memory as an access of a device.
 fn access_fault(index: u8, address: u64) -> Event {
     Event::Failed(format!("vCPU {index}: {ACCESS_FAULT}, at {address:#x}"))
 }

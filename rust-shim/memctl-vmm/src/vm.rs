@@ -51,7 +51,6 @@ pub struct Vm {
     ram: GuestRam,
     machine: Arc<Machine>,
     vcpus: Vec<Vcpu>,
-    pages: Arc<DevicePages>,
     running: bool,
     dirty_logging: bool,
     /// None in a restored VM, whose kernel's file is not part of a snapshot.
@@ -111,6 +110,7 @@ impl Vm {
             devices,
             windows,
             ram: ram.map(),
+            pages,
             gate: Gate::default(),
         });
 
@@ -155,7 +155,6 @@ impl Vm {
             ram,
             machine,
             vcpus,
-            pages,
             running: false,
             dirty_logging: false,
             power_on,
@@ -281,7 +280,7 @@ impl Vm {
                 .context("can't switch the device's dirty log")?;
         }
         self.dirty_logging = enabled;
-        self.pages.take();
+        self.machine.pages.take();
         Ok(())
     }
 
@@ -295,7 +294,7 @@ impl Vm {
         }
         Ok((
             self.ram.take_dirty_pages()?,
-            self.pages.take().into_iter().collect(),
+            self.machine.pages.take().into_iter().collect(),
         ))
     }
 }
