@@ -4,8 +4,6 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use serde_json::Value;
-
 use crate::proc_files::{self, Mapping};
 use crate::process::Vmm;
 use crate::terminal::Terminal;
