@@ -29,9 +29,8 @@ public sealed partial class GuestAttributes
             {
                 AttributeExtent stretch = NextProtected(next);
                 bool differs = ((before | access) & ~stretch.Attributes.Protection) != 0;
-                int errno = stretch.Start < stretch.End && differs
-                    ? mappings.SetAll(map, stretch.Start, stretch.End, AttributeKind.Protection, stretch.Attributes)
-                    : 0;
+                var change = new AttributeChange(AttributeKind.Protection, stretch.Attributes);
+                int errno = stretch.Start < stretch.End && differs ? mappings.SetAll(map, stretch.Start, stretch.End, change) : 0;
                 first = first != 0 ? first : errno;
                 next = stretch.End;
             }

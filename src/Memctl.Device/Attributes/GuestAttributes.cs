@@ -189,7 +189,10 @@ public sealed partial class GuestAttributes(GuestMemory memory, HostMappings map
             {
                 foreach (AttributeExtent extent in extents)
                 {
-                    _map.Apply(extent.Start, extent.End, AttributeChange.To(extent.Attributes));
+                    foreach (AttributeKind kind in PageAttributes.Kinds)
+                    {
+                        _map.Apply(extent.Start, extent.End, new AttributeChange(kind, extent.Attributes));
+                    }
                 }
 
                 PublishCosts();
@@ -211,11 +214,10 @@ public sealed partial class GuestAttributes(GuestMemory memory, HostMappings map
 
     private int ApplyTo(RegionMap map, ulong address, ulong length, AttributeChange change)
     {
-        PageAttributes wanted = change.ApplyTo(PageAttributes.AsRegistered);
         mappings.PrepareToSplit(map, address, length);
         foreach (MemorySegment segment in map.Segments(address, length))
         {
-            int errno = mappings.Set(segment, change.Kind, wanted);
+            int errno = mappings.Set(segment, change);
             if (errno != 0)
             {
                 RollBack(segment, change.Kind);
@@ -289,7 +291,7 @@ public sealed partial class GuestAttributes(GuestMemory memory, HostMappings map
         for (ulong next = segment.GuestAddress; next < segment.End;)
         {
             AttributeExtent extent = _map.ExtentAt(next, segment.End);
-            mappings.Set(segment.Within(extent.Start, extent.End), kind, extent.Attributes);
+            mappings.Set(segment.Within(extent.Start, extent.End), new AttributeChange(kind, extent.Attributes));
             next = extent.End;
         }
     }
@@ -300,17 +302,18 @@ public sealed partial class GuestAttributes(GuestMemory memory, HostMappings map
     /// </summary>
     private int Revert(RegionMap map, AttributeKind kind, ulong start, ulong end, bool forget)
     {
+        var change = AttributeChange.Revert(kind);
         int first = 0;
         while (start < end)
         {
             (ulong from, ulong to) = _map.NextStretch(kind, start, end, overGaps: kind != AttributeKind.Lock);
             if (from < to)
             {
-                int errno = mappings.SetAll(map, from, to, kind, PageAttributes.AsRegistered);
+                int errno = mappings.SetAll(map, from, to, change);
                 first = first != 0 ? first : errno;
                 if (errno == 0 || forget)
                 {
-                    Commit(from, to, AttributeChange.Revert(kind));
+                    Commit(from, to, change);
                 }
             }
 
@@ -325,7 +328,8 @@ public sealed partial class GuestAttributes(GuestMemory memory, HostMappings map
         mappings.PrepareToSplit(map, extent.Start, extent.End - extent.Start);
         foreach (AttributeKind kind in PageAttributes.Kinds)
         {
-            int errno = extent.Attributes.Has(kind) ? mappings.SetAll(map, extent.Start, extent.End, kind, extent.Attributes) : 0;
+            var change = new AttributeChange(kind, extent.Attributes);
+            int errno = extent.Attributes.Has(kind) ? mappings.SetAll(map, extent.Start, extent.End, change) : 0;
             if (errno != 0)
             {
                 return errno;
@@ -341,7 +345,7 @@ public sealed partial class GuestAttributes(GuestMemory memory, HostMappings map
         {
             if (extent.Attributes.Has(kind))
             {
-                mappings.SetAll(map, extent.Start, extent.End, kind, PageAttributes.AsRegistered);
+                mappings.SetAll(map, extent.Start, extent.End, AttributeChange.Revert(kind));
             }
         }
     }

@@ -43,13 +43,14 @@ public sealed class HostMappings(IHostCalls calls, Dialect dialect, nuint pageSi
         }
     }
 
-    /// <summary>Gives the kernel one kind of the wanted attributes for a whole segment.</summary>
+    /// <summary>Makes a change to the mapping of a whole segment.</summary>
     /// <returns>0, or the errno of the call.</returns>
-    public int Set(MemorySegment segment, AttributeKind kind, PageAttributes wanted)
+    public int Set(MemorySegment segment, AttributeChange change)
     {
+        PageAttributes wanted = change.Value;
         nuint address = segment.HostAddress;
         nuint length = (nuint)segment.Length;
-        return kind switch
+        return change.Kind switch
         {
             AttributeKind.Protection => calls.Protect(address, length, Effective(wanted.Protection)),
             AttributeKind.Lock => wanted.Locked ? calls.Lock(address, length) : calls.Unlock(address, length),
@@ -65,18 +66,18 @@ public sealed class HostMappings(IHostCalls calls, Dialect dialect, nuint pageSi
 
     /// <summary>The same for a range that guest RAM covers, segment by segment; an error does not stop it.</summary>
     /// <returns>0, or the errno of the first call that failed.</returns>
-    public int SetAll(RegionMap map, ulong start, ulong end, AttributeKind kind, PageAttributes wanted)
+    public int SetAll(RegionMap map, ulong start, ulong end, AttributeChange change)
     {
         int first = 0;
         foreach (MemorySegment segment in map.Segments(start, end - start))
         {
-            int errno = Set(segment, kind, wanted);
+            int errno = Set(segment, change);
             first = first != 0 ? first : errno;
         }
 
         // A name is for the eyes of an operator: a kernel built without names is no reason to lose a guest that comes from
         // elsewhere, nor to fail its reset.
-        return kind == AttributeKind.Name && first == Errno.EINVAL ? 0 : first;
+        return change.Kind == AttributeKind.Name && first == Errno.EINVAL ? 0 : first;
     }
 
     private MemoryProtection Effective(MemoryProtection protection) => protection | Kept;

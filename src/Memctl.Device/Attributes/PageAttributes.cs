@@ -1,15 +1,19 @@
+using System.Diagnostics.CodeAnalysis;
 using Memctl.Device.Host;
 
 namespace Memctl.Device.Attributes;
 
-/// <summary>The independent parts of <see cref="PageAttributes"/>, each set by a host call of its own.</summary>
+/// <summary>
+/// The independent parts of <see cref="PageAttributes"/>, each set by a host call of its own; the value is its bits there.
+/// </summary>
+[SuppressMessage("Design", "CA1008", Justification = "A name is a number of its own.")]
 public enum AttributeKind : byte
 {
-    Merging,
-    Dump,
-    Name,
-    Lock,
-    Protection,
+    Name = 0,
+    Protection = 0b00_0011,
+    Lock = 0b00_0100,
+    Dump = 0b00_1000,
+    Merging = 0b11_0000,
 }
 
 /// <summary>Whether the guest has asked for equal pages to be merged, or not to be.</summary>
@@ -21,16 +25,52 @@ public enum Merging : byte
 }
 
 /// <summary>
-/// What the guest has set on a page and the kernel keeps with its mapping: a difference splits a mapping in two.
+/// What the guest has set on a page and the kernel keeps with its mapping: a difference splits a mapping in two. In bits, as
+/// most of a change is comparing.
 /// </summary>
-/// <param name="Denied">The bits of access taken away: zero is read and write, as RAM is registered.</param>
-/// <param name="Locked">MLOCK.</param>
-/// <param name="DontDump">DONTDUMP.</param>
-/// <param name="Merging">MERGEABLE or UNMERGEABLE.</param>
-/// <param name="Name">The number of SET_VMA_ANON_NAME, 0 for no name.</param>
-public readonly record struct PageAttributes(
-    MemoryProtection Denied, bool Locked, bool DontDump, Merging Merging, ulong Name)
+public readonly record struct PageAttributes
 {
+    private const int MergingShift = 4;
+
+    private readonly byte _bits;
+
+    private PageAttributes(byte bits, ulong name)
+    {
+        _bits = bits;
+        Name = name;
+    }
+
+    /// <summary>The bits of access taken away: zero is read and write, as RAM is registered.</summary>
+    public MemoryProtection Denied
+    {
+        get => (MemoryProtection)(_bits & (int)AttributeKind.Protection);
+        init => _bits = Replaced(AttributeKind.Protection, (int)value);
+    }
+
+    /// <summary>MLOCK.</summary>
+    public bool Locked
+    {
+        get => (_bits & (int)AttributeKind.Lock) != 0;
+        init => _bits = Replaced(AttributeKind.Lock, value ? (int)AttributeKind.Lock : 0);
+    }
+
+    /// <summary>DONTDUMP.</summary>
+    public bool DontDump
+    {
+        get => (_bits & (int)AttributeKind.Dump) != 0;
+        init => _bits = Replaced(AttributeKind.Dump, value ? (int)AttributeKind.Dump : 0);
+    }
+
+    /// <summary>MERGEABLE or UNMERGEABLE.</summary>
+    public Merging Merging
+    {
+        get => (Merging)((_bits & (int)AttributeKind.Merging) >> MergingShift);
+        init => _bits = Replaced(AttributeKind.Merging, (int)value << MergingShift);
+    }
+
+    /// <summary>The number of SET_VMA_ANON_NAME, 0 for no name.</summary>
+    public ulong Name { get; init; }
+
     /// <summary>As registered: the default value of the type.</summary>
     public static PageAttributes AsRegistered => default;
 
@@ -49,26 +89,12 @@ public readonly record struct PageAttributes(
     /// </summary>
     public bool IsProtected => (Denied & MemoryProtection.Write) != 0;
 
-    /// <summary>The same with other access.</summary>
-    public PageAttributes WithProtection(MemoryProtection protection) => this with { Denied = MemoryProtection.ReadWrite & ~protection };
-
     /// <summary>Whether this kind differs from registered memory.</summary>
-    public bool Has(AttributeKind kind) => kind switch
-    {
-        AttributeKind.Merging => Merging != Merging.AsRegistered,
-        AttributeKind.Dump => DontDump,
-        AttributeKind.Name => Name != 0,
-        AttributeKind.Lock => Locked,
-        _ => Denied != MemoryProtection.None,
-    };
+    public bool Has(AttributeKind kind) => With(kind, AsRegistered) != this;
 
-    /// <summary>The same with this kind as registered.</summary>
-    public PageAttributes Without(AttributeKind kind) => kind switch
-    {
-        AttributeKind.Merging => this with { Merging = Merging.AsRegistered },
-        AttributeKind.Dump => this with { DontDump = false },
-        AttributeKind.Name => this with { Name = 0 },
-        AttributeKind.Lock => this with { Locked = false },
-        _ => this with { Denied = MemoryProtection.None },
-    };
+    /// <summary>The same with this kind as in <paramref name="other"/>.</summary>
+    public PageAttributes With(AttributeKind kind, PageAttributes other) =>
+        new(Replaced(kind, other._bits & (int)kind), kind == AttributeKind.Name ? other.Name : Name);
+
+    private byte Replaced(AttributeKind kind, int bits) => (byte)((_bits & ~(int)kind) | bits);
 }

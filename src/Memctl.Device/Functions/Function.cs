@@ -25,8 +25,6 @@ public sealed class Function
     /// <summary>The code of a function that a dialect does not have.</summary>
     public const int NoCode = -1;
 
-    private readonly Func<PageAttributes, ulong, PageAttributes>? _change;
-
     private Function(string name, string? group, int memctl, int pvmemcontrol, FunctionEffect effect)
     {
         Name = name;
@@ -49,12 +47,11 @@ public sealed class Function
     /// <summary>
     /// A function that changes one kind of attribute. The host call follows from the attributes that are wanted.
     /// </summary>
-    internal Function(
-        string name, string? group, int memctl, int pvmemcontrol, AttributeKind kind, Func<PageAttributes, ulong, PageAttributes> change)
+    internal Function(string name, string? group, int memctl, int pvmemcontrol, AttributeKind kind, PageAttributes value)
         : this(name, group, memctl, pvmemcontrol, FunctionEffect.Attribute)
     {
         Kind = kind;
-        _change = change;
+        Value = value;
     }
 
     /// <summary>Spelled as on the wire, so that one search finds a function in the header, the driver and here.</summary>
@@ -80,6 +77,11 @@ public sealed class Function
     /// <summary>The kind of attribute that a <see cref="FunctionEffect.Attribute"/> changes.</summary>
     public AttributeKind Kind { get; }
 
+    /// <summary>
+    /// What pages have of that kind after the function. A name is in the request instead (<see cref="AttributeChange.By"/>).
+    /// </summary>
+    public PageAttributes Value { get; }
+
     /// <summary>Held to the budget of bytes a second (<c>max_pageout</c>).</summary>
     public bool IsPaced { get; init; }
 
@@ -91,12 +93,6 @@ public sealed class Function
 
     /// <summary>The place in <see cref="FunctionTable.All"/>, from 0.</summary>
     public int Index { get; internal set; }
-
-    /// <summary>The attributes of a page after the function. Only for <see cref="FunctionEffect.Attribute"/>.</summary>
-    /// <param name="page">Before.</param>
-    /// <param name="arg">The request's <c>arg</c>.</param>
-    public PageAttributes ApplyTo(PageAttributes page, ulong arg) =>
-        _change is { } change ? change(page, arg) : throw new InvalidOperationException($"{Name} changes no attributes.");
 
     /// <inheritdoc/>
     public override string ToString() => Name;

@@ -17,25 +17,22 @@ public static class FunctionTable
 
     private static readonly Function[] _all = Number(
     [
-        // name, policy group, code in memctl, code in pvmemcontrol, effect
+        // name, policy group, code in memctl, code in pvmemcontrol, effect and advice, or kind of attribute and its value
         new("INFO", 0, 0),
         new("DONTNEED", "discard", 1, 1, Discard, MemoryAdvice.DontNeed),
         new("REMOVE", "discard", 2, 2, Discard, MemoryAdvice.Remove),
         new("FREE", "discard", 3, 3, Discard, MemoryAdvice.Free),
         new("PAGEOUT", null, 4, 4, Hint, MemoryAdvice.PageOut) { IsPaced = true },
-        new("MERGEABLE", "merge", NoCode, 13, AttributeKind.Merging, static (page, _) => page with { Merging = Merging.Mergeable })
-        {
-            Merges = true,
-        },
-        new("UNMERGEABLE", "merge", 5, 14, AttributeKind.Merging, static (page, _) => page with { Merging = Merging.Unmergeable }),
-        new("DONTDUMP", "dump", 6, 5, AttributeKind.Dump, static (page, _) => page with { DontDump = true }),
-        new("MLOCK", "lock", 7, 7, AttributeKind.Lock, static (page, _) => page with { Locked = true }),
-        new("MUNLOCK", "lock", 8, 8, AttributeKind.Lock, static (page, _) => page with { Locked = false }),
-        new("MPROTECT_NONE", "protect", 9, 9, AttributeKind.Protection, static (page, _) => page.WithProtection(MemoryProtection.None)),
-        new("MPROTECT_R", "protect", 10, 10, AttributeKind.Protection, static (page, _) => page.WithProtection(MemoryProtection.Read)),
-        new("MPROTECT_W", "protect", 11, 11, AttributeKind.Protection, static (page, _) => page.WithProtection(MemoryProtection.Write)),
-        new("MPROTECT_RW", "protect", 12, 12, AttributeKind.Protection, static (page, _) => page.WithProtection(MemoryProtection.ReadWrite)),
-        new("SET_VMA_ANON_NAME", "name", 13, 6, AttributeKind.Name, static (page, arg) => page with { Name = arg }),
+        new("MERGEABLE", "merge", NoCode, 13, AttributeKind.Merging, new() { Merging = Merging.Mergeable }) { Merges = true },
+        new("UNMERGEABLE", "merge", 5, 14, AttributeKind.Merging, new() { Merging = Merging.Unmergeable }),
+        new("DONTDUMP", "dump", 6, 5, AttributeKind.Dump, new() { DontDump = true }),
+        new("MLOCK", "lock", 7, 7, AttributeKind.Lock, new() { Locked = true }),
+        new("MUNLOCK", "lock", 8, 8, AttributeKind.Lock, default),
+        new("MPROTECT_NONE", "protect", 9, 9, AttributeKind.Protection, new() { Denied = MemoryProtection.ReadWrite }),
+        new("MPROTECT_R", "protect", 10, 10, AttributeKind.Protection, new() { Denied = MemoryProtection.Write }),
+        new("MPROTECT_W", "protect", 11, 11, AttributeKind.Protection, new() { Denied = MemoryProtection.Read }),
+        new("MPROTECT_RW", "protect", 12, 12, AttributeKind.Protection, default),
+        new("SET_VMA_ANON_NAME", "name", 13, 6, AttributeKind.Name, default),
     ]);
 
     /// <summary>

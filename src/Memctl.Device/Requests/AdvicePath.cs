@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Memctl.Device.Channels;
 using Memctl.Device.Functions;
 using Memctl.Device.Host;
@@ -21,10 +22,11 @@ internal sealed class AdvicePath(
     private readonly RateLimit _pageOut = new(options.MaxPageOut, TimeSpan.FromSeconds(1), clock);
 
     /// <summary>Serves a request about one range.</summary>
-    internal Answer Serve(Function function, in Request request)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal void Serve(Function function, in Request request, out Answer answer)
     {
         DeviceError error = Advise(function, request.Addr, request.Length, out int errno);
-        return error != DeviceError.NONE ? rules.Refuse(request, error) : Answer.FromHost(errno);
+        answer = error != DeviceError.NONE ? rules.Refuse(request, error) : Answer.FromHost(errno);
     }
 
     /// <summary>Serves a request about a list, in batches, until it ends or the time is over.</summary>

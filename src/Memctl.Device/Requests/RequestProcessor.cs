@@ -58,7 +58,8 @@ internal sealed class RequestProcessor(
             Answer answer;
             if (read == CopyResult.Fault)
             {
-                answer = rules.Refuse(default, DeviceError.BUFFER_UNREADABLE);
+                request = default;
+                answer = rules.Refuse(request, DeviceError.BUFFER_UNREADABLE);
             }
             else if (!TryProcess(channel, connected, request, ref section, out answer))
             {
@@ -120,7 +121,7 @@ internal sealed class RequestProcessor(
             return true;
         }
 
-        answer = advice.Serve(function, request);
+        advice.Serve(function, request, out answer);
         channel.Count(function, request.Length, answer.RetErrno != 0);
         return true;
     }

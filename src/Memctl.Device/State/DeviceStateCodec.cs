@@ -131,14 +131,13 @@ public static partial class DeviceStateCodec
         writer.Write(extents.Count);
         foreach ((ulong start, ulong end, PageAttributes attributes) in extents)
         {
-            (MemoryProtection denied, bool locked, bool dontDump, Merging merging, ulong name) = attributes;
             writer.Write(start);
             writer.Write(end);
-            writer.Write((byte)denied);
-            writer.Write(locked);
-            writer.Write(dontDump);
-            writer.Write((byte)merging);
-            writer.Write(name);
+            writer.Write((byte)attributes.Denied);
+            writer.Write(attributes.Locked);
+            writer.Write(attributes.DontDump);
+            writer.Write((byte)attributes.Merging);
+            writer.Write(attributes.Name);
         }
     }
 
@@ -147,8 +146,15 @@ public static partial class DeviceStateCodec
         var extents = new AttributeExtent[reader.Count(ExtentSize)];
         for (int index = 0; index < extents.Length; index++)
         {
-            extents[index] = new AttributeExtent(reader.UInt64(), reader.UInt64(), new PageAttributes(
-                reader.Enum(MemoryProtection.ReadWrite), reader.Bool(), reader.Bool(), reader.Enum(Merging.Unmergeable), reader.UInt64()));
+            // In the order of the bytes.
+            extents[index] = new AttributeExtent(reader.UInt64(), reader.UInt64(), new PageAttributes
+            {
+                Denied = reader.Enum(MemoryProtection.ReadWrite),
+                Locked = reader.Bool(),
+                DontDump = reader.Bool(),
+                Merging = reader.Enum(Merging.Unmergeable),
+                Name = reader.UInt64(),
+            });
         }
 
         return extents;

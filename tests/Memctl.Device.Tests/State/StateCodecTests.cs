@@ -18,8 +18,14 @@ public sealed class StateCodecTests
 
     private static Gen<AttributeExtent> Run =>
         Word.SelectMany(start => Word.SelectMany(name => Gen.Choose(0, 3).SelectMany(denied => Gen.Choose(0, 11).Select(bits =>
-            new AttributeExtent(start, ~start, new PageAttributes(
-                (MemoryProtection)denied, bits % 2 == 1, bits / 2 % 2 == 1, (Merging)(bits / 4), name))))));
+            new AttributeExtent(start, ~start, new PageAttributes
+            {
+                Denied = (MemoryProtection)denied,
+                Locked = bits % 2 == 1,
+                DontDump = bits / 2 % 2 == 1,
+                Merging = (Merging)(bits / 4),
+                Name = name,
+            })))));
 
     private static Arbitrary<DeviceState> States =>
         Word.SelectMany(payload => Gen.Choose(0, 2).SelectMany(transport => Word.ArrayOf().SelectMany(buffers => Run.ArrayOf().Select(runs =>
