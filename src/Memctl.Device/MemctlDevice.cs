@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using Memctl.Device.Attributes;
 using Memctl.Device.Channels;
 using Memctl.Device.Host;
@@ -122,6 +123,7 @@ public sealed partial class MemctlDevice
         return WritePayload(offset, data);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool Request(uint command)
     {
         ChannelSet? connected = _channels.Connected;

@@ -23,10 +23,10 @@ internal sealed class AdvicePath(
 
     /// <summary>Serves a request about one range.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal void Serve(Function function, in Request request, out Answer answer)
+    internal Answer Serve(Function function, in Request request)
     {
         DeviceError error = Advise(function, request.Addr, request.Length, out int errno);
-        answer = error != DeviceError.NONE ? rules.Refuse(request, error) : Answer.FromHost(errno);
+        return error != DeviceError.NONE ? rules.Refuse(request, error) : Answer.FromHost(errno);
     }
 
     /// <summary>Serves a request about a list, in batches, until it ends or the time is over.</summary>
@@ -73,6 +73,7 @@ internal sealed class AdvicePath(
         return Answer.FromHost(0, done);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private DeviceError Advise(Function function, ulong addr, ulong length, out int errno)
     {
         errno = 0;

@@ -71,7 +71,7 @@ internal sealed class AttributePath(
         while (done < list.Count)
         {
             Answer answer = Change(channel, connected, function, request, list[done], done);
-            if (answer.RetErrno != 0)
+            if (answer.IsError)
             {
                 return answer;
             }

@@ -66,12 +66,8 @@ internal sealed class RequestProcessor(
                 return RequestOutcome.Disconnected;
             }
 
-            if (!BitConverter.IsLittleEndian)
-            {
-                answer = answer.Reversed();
-            }
-
-            CopyResult written = Write(channel, Answer.Bytes(ref answer));
+            Answer bytes = BitConverter.IsLittleEndian ? answer : answer.Reversed();
+            CopyResult written = Write(channel, Answer.Bytes(ref bytes));
             if (switches.DirtyLogging && written != CopyResult.NotGuestMemory)
             {
                 // Also after a fault: a buffer in two segments may have been written in the first.
@@ -112,7 +108,9 @@ internal sealed class RequestProcessor(
 
         if (function.Effect == FunctionEffect.Attribute)
         {
-            return attributes.TryServe(channel, connected, function, request, ref section, out answer);
+            bool connectedStill = attributes.TryServe(channel, connected, function, request, ref section, out Answer changed);
+            answer = changed;
+            return connectedStill;
         }
 
         if (request.IsList)
@@ -121,8 +119,8 @@ internal sealed class RequestProcessor(
             return true;
         }
 
-        advice.Serve(function, request, out answer);
-        channel.Count(function, request.Length, answer.RetErrno != 0);
+        answer = advice.Serve(function, request);
+        channel.Count(function, request.Length, answer.IsError);
         return true;
     }
 

@@ -80,7 +80,7 @@ internal sealed class RequestRules(DeviceOptions options, ulong pageSize, GuestM
     {
         Refusals.Count(error);
         uint code = _dialect.HasOwnErrorCodes ? (uint)error : (uint)request.FuncCode;
-        return new Answer((uint)ErrnoOf(error), code, (ulong)done, 0, 0);
+        return Answer.Refusal(ErrnoOf(error), code, done);
     }
 
     /// <summary>The errno of each error that the device finds (protocol, "Error codes").</summary>
