@@ -6,7 +6,7 @@ use std::error::Error;
 use memctl_shim::{Plugin, Region, RegionFlags};
 
 use crate::bus::{self, Channel, Guest, Ram, INFO, MPROTECT_NONE, MPROTECT_R, MPROTECT_RW, PAGE, RAM};
-use crate::measure::{alternate, Spread};
+use crate::measure::{alternate, Spread, Times};
 use crate::report::{Bar, Curve, Report, Series};
 use crate::stand_in::StandIn;
 
@@ -23,11 +23,19 @@ fn change_twice(guest: &Guest<'_>, channel: Channel, page: u64) {
     guest.on_page(channel, MPROTECT_RW, page);
 }
 
+/// The same by bare system calls, in turn with it: both beside the same mappings.
+fn beside_bare(guest: &Guest<'_>, channel: Channel, page: u64) -> Times {
+    alternate(&[&|| change_twice(guest, channel, page), &|| {
+        guest.ram.protect(page, libc::PROT_READ);
+        guest.ram.protect(page, libc::PROT_READ | libc::PROT_WRITE);
+    }])
+}
+
 /// A changed page in the midst of guard pages, each of which splits two mappings off.
 pub fn splits(plugin: &Plugin, report: &mut Report) -> Result<(), Box<dyn Error>> {
     let most = SPLITS[SPLITS.len() - 1];
     let first = 64;
-    let ram = Ram::new(first + most + 64);
+    let ram = Ram::new(first + 2 * most + 64);
     let device = bus::memctl(plugin, "", ram)?;
     let guest = Guest { bus: &device, ram };
     let channel = guest.connect([0])[0];
@@ -35,16 +43,12 @@ pub fn splits(plugin: &Plugin, report: &mut Report) -> Result<(), Box<dyn Error>
     let mut guards = 0;
     for splits in SPLITS {
         while guards < splits / 2 {
-            guest.on_page(channel, MPROTECT_NONE, first + 2 * guards);
+            guest.on_page(channel, MPROTECT_NONE, first + 4 * guards);
             guards += 1;
         }
-        // In the middle of the guard pages, both on the same page in turn, so both beside the same mappings.
-        let page = first + 2 * (guards / 2) + 1;
-        let access = libc::PROT_READ | libc::PROT_WRITE;
-        let times = alternate(&[&|| change_twice(&guest, channel, page), &|| {
-            ram.protect(page, libc::PROT_READ);
-            ram.protect(page, access);
-        }]);
+        // With a page on either side to the next guard page: it is split off and joined again, as without any guard page.
+        let page = first + 4 * (guards / 2) + 2;
+        let times = beside_bare(&guest, channel, page);
         for (side, (_, points)) in series.iter_mut().enumerate() {
             points.push((splits as f64, times.figure(|sides| sides[side] / 2.0)));
         }
@@ -56,6 +60,18 @@ pub fn splits(plugin: &Plugin, report: &mut Report) -> Result<(), Box<dyn Error>
             report.add(name, "", ratio);
         }
     }
+
+    // Alone between two guard pages: the kernel neither splits nor joins.
+    let alone = first + 4 * (guards / 2) + 2;
+    for neighbour in [alone - 1, alone + 1] {
+        guest.on_page(channel, MPROTECT_NONE, neighbour);
+    }
+    let times = beside_bare(&guest, channel, alone);
+    report.add(
+        format!("MPROTECT of a page between two guard pages, {most} splits: memctl to bare mprotect"),
+        "",
+        times.figure(|sides| sides[0] / sides[1]),
+    );
 
     let untouched = Ram::new(512);
     let region = Region {

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using Memctl.Device.Host;
 
 namespace Memctl.Device.Attributes;
@@ -166,6 +167,7 @@ public sealed class AttributeMap(int capacity)
 
     /// <summary>Makes a boundary stand at an address if attributes differ there, and none if they do not.</summary>
     /// <returns>The place behind it.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private BoundaryList.Cursor Put(BoundaryList.Cursor cursor, bool isBoundary, ulong address, PageAttributes page, PageAttributes last)
     {
         if (!isBoundary)

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Memctl.Device.Memory;
 using Memctl.Device.Protocol;
 
@@ -73,6 +74,7 @@ public sealed partial class GuestAttributes(GuestMemory memory, HostMappings map
     /// <param name="change">What to change.</param>
     /// <param name="error">Why the device refuses it, or NONE.</param>
     /// <returns>0 or an errno. After a failed host call the segments before it keep the change, within the budgets.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int Apply(ulong address, ulong length, AttributeChange change, out DeviceError error)
     {
         Announce(address, address + length, change);
@@ -212,6 +214,7 @@ public sealed partial class GuestAttributes(GuestMemory memory, HostMappings map
 
     private bool IsCallOn(ulong start, ulong end) => _callStart < end && start < _callEnd;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private int ApplyTo(RegionMap map, ulong address, ulong length, AttributeChange change)
     {
         mappings.PrepareToSplit(map, address, length);
@@ -230,6 +233,7 @@ public sealed partial class GuestAttributes(GuestMemory memory, HostMappings map
         return 0;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private DeviceError CheckBudgets(ulong start, ulong end, AttributeChange change)
     {
         AttributeCosts costs = _map.Measure(start, end, change);
@@ -241,6 +245,7 @@ public sealed partial class GuestAttributes(GuestMemory memory, HostMappings map
         return costs.LockedBytes > Math.Max(maxLocked, _map.LockedBytes) ? DeviceError.LOCK_BUDGET : DeviceError.NONE;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Commit(ulong start, ulong end, AttributeChange change)
     {
         lock (_data)

@@ -1,5 +1,6 @@
 using System.Buffers.Text;
 using System.Text;
+using System.Runtime.CompilerServices;
 using Memctl.Device.Functions;
 using Memctl.Device.Host;
 using Memctl.Device.Memory;
@@ -45,6 +46,7 @@ public sealed class HostMappings(IHostCalls calls, Dialect dialect, nuint pageSi
 
     /// <summary>Makes a change to the mapping of a whole segment.</summary>
     /// <returns>0, or the errno of the call.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int Set(MemorySegment segment, AttributeChange change)
     {
         PageAttributes wanted = change.Value;
