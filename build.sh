@@ -262,7 +262,9 @@ test_all() {
     for suite in "${guests[@]}"; do
         # Not in a list with &&, in which a command that fails would not end it.
         (
+            trap 'results check "$suite" "the suite runs to its end" false' EXIT
             timed_suite "$suite"
+            trap - EXIT
             exit "$FAILED"
         ) &
         running+=($!)
