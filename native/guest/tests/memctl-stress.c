@@ -138,7 +138,7 @@ static void stress(struct worker *workers, unsigned int count, unsigned int seco
 {
 	unsigned int cpus = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN), i;
 	size_t bytes = (count * unit + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
-	uint64_t requests = 0, wrong = 0, least = UINT64_MAX;
+	uint64_t requests = 0, wrong = 0, min = UINT64_MAX;
 	char *memory = map_memory(bytes);
 
 	for (i = 0; i < count; i++) {
@@ -155,12 +155,12 @@ static void stress(struct worker *workers, unsigned int count, unsigned int seco
 		pthread_join(workers[i].thread, NULL);
 		requests += workers[i].requests;
 		wrong += workers[i].wrong;
-		if (workers[i].requests < least)
-			least = workers[i].requests;
+		if (workers[i].requests < min)
+			min = workers[i].requests;
 	}
 	tap_check(!wrong, "%llu of %llu answers wrong, %u threads on %u CPUs",
 		  (unsigned long long)wrong, (unsigned long long)requests, count, cpus);
-	tap_check(least > 0, "every thread made requests, at least %llu", (unsigned long long)least);
+	tap_check(min > 0, "every thread made requests, at least %llu", (unsigned long long)min);
 }
 
 int main(int argc, char **argv)

@@ -158,18 +158,18 @@ public sealed class BudgetTests
     {
         const ulong Base = 0x10_0000;
         var guest = new TestGuest("max_splits=2");
-        for (ulong piece = 0; piece < 64; piece++)
+        for (ulong region = 0; region < 64; region++)
         {
-            guest.AddRegion(Base + (piece * Page), Page, 0x7300_0000_0000 + (piece << 20));
+            guest.AddRegion(Base + (region * Page), Page, 0x7300_0000_0000 + (region << 20));
         }
 
         guest.Connect(TestGuest.BufferOf(0));
         Assert.Equal(Wire.Answer(0), guest.Request("MLOCK", Base, 64 * Page));
 
-        for (ulong piece = 1; piece < 64; piece += 2)
+        for (ulong region = 1; region < 64; region += 2)
         {
-            guest.Device.UnregisterMemory(Base + (piece * Page), Page);
-            Assert.Equal((63 - (piece / 2)) * Page, guest.Counter("locked_bytes"));
+            guest.Device.UnregisterMemory(Base + (region * Page), Page);
+            Assert.Equal((63 - (region / 2)) * Page, guest.Counter("locked_bytes"));
         }
 
         Assert.Equal(Wire.Answer(0), guest.Request("MUNLOCK", Base, Page));

@@ -10,7 +10,7 @@ public sealed class HostErrorTests
     private const ulong Base = 0x10_0000;
     private const ulong Size = 4 * Wire.Page;
 
-    /// <summary>Functions that leave attributes, with the host calls that set, and that put back, one region.</summary>
+    /// <summary>Functions that leave attributes, with the host calls that set, and that revert, one region.</summary>
     public static TheoryData<string, string, string> Attributes => new()
     {
         { "MLOCK", "mlock2", "munlock" },

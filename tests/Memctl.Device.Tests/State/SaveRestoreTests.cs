@@ -176,17 +176,17 @@ public sealed class SaveRestoreTests
     public void Save_OfARecordThatUnplugCutIntoMoreRunsThanTheBudget_CanBeRestored()
     {
         const ulong Base = 0x10_0000;
-        TestGuest source = Pieces(Base);
+        TestGuest source = RegionsOfAPage(Base);
         Assert.Equal(Wire.Answer(0), source.Request("MLOCK", Base, 32 * Page));
-        for (ulong piece = 1; piece < 32; piece += 2)
+        for (ulong region = 1; region < 32; region += 2)
         {
-            source.Device.UnregisterMemory(Base + (piece * Page), Page);
+            source.Device.UnregisterMemory(Base + (region * Page), Page);
         }
 
         DeviceState state = source.Device.Save();
         Assert.Equal(16, state.Attributes.Count);
         Assert.Equal(16 * Page, source.Counter("locked_bytes"));
-        TestGuest target = Pieces(Base);
+        TestGuest target = RegionsOfAPage(Base);
         target.Command(Wire.DISCONNECT);
 
         target.Device.Restore(state);
@@ -194,12 +194,12 @@ public sealed class SaveRestoreTests
         StateCodecTests.AssertSame(state, target.Device.Save());
     }
 
-    private static TestGuest Pieces(ulong start)
+    private static TestGuest RegionsOfAPage(ulong start)
     {
         var guest = new TestGuest("max_splits=2");
-        for (ulong piece = 0; piece < 32; piece++)
+        for (ulong region = 0; region < 32; region++)
         {
-            guest.AddRegion(start + (piece * Page), Page, 0x7300_0000_0000 + (piece << 20));
+            guest.AddRegion(start + (region * Page), Page, 0x7300_0000_0000 + (region << 20));
         }
 
         guest.Connect(TestGuest.BufferOf(0));
