@@ -105,9 +105,10 @@ fn slowest(times: Vec<f64>) -> Spread {
     }
 }
 
+/// Counted page by page: what /proc/self/status says is up to some hundred pages old.
 fn resident_kib() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let counted = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
+    let line = counted.lines().find_map(|line| line.strip_prefix("Rss:"));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
         .unwrap_or(f64::NAN)
 }
