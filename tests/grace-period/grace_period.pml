@@ -44,8 +44,23 @@ bit answer_waits[REQUESTS], increment_waits[REQUESTS];
 byte answer_of[REQUESTS];
 bit increment_at[REQUESTS];
 
+/* What GuestAttributes' other lock guards: a host call is in progress; memory is not as registered. */
+bit announced, is_set;
+
 /* What must not be touched any more: the buffers of a connection, the memory of a map. */
 bit freed[LAST_CONNECTION + 1], gone[LAST_MAP + 1];
+/* Which map's memory a request has acted on whose answer has not reached memory; 0: none. */
+byte owes[REQUESTS];
+#ifdef LIVENESS
+/* Whether control calls end has nothing to do with debts, and a control call that always waits for host calls ends last. */
+#define OWE(me, what) skip
+#define CALL(begins, leaves) skip
+#define MUST_WAIT_FOR_CALL true
+#else
+#define OWE(me, what) owes[me] = what
+#define CALL(begins, leaves) announced = begins; is_set = is_set || leaves
+#define MUST_WAIT_FOR_CALL (announced || is_set)
+#endif
 /* A control call waits for requests. */
 bit synchronizing;
 
@@ -89,8 +104,8 @@ idle:
 	if
 	:: /* AdvicePath: a host call on memory, inside the section. */
 		at = map;
-		assert(!gone[at])
-	:: /* AttributePath: a host call outside of it, under a lock. */
+		atomic { assert(!gone[at]); OWE(me, at + 1) }
+	:: /* AttributePath: a host call on memory outside of it, under a lock. */
 		READ_UNLOCK(me, e);
 		atomic { !calls -> calls = 1 };
 #ifndef NO_CHECK_UNDER_CALLS
@@ -99,6 +114,13 @@ idle:
 		:: else
 		fi;
 #endif
+		atomic { !answer_waits[me] -> CALL(1, 0) };
+		at = map;
+		atomic { assert(!gone[at]); OWE(me, at + 1) };
+		if
+		:: atomic { CALL(0, 1) }
+		:: atomic { CALL(0, 0); OWE(me, 0) } /* It has changed nothing: its answer may come later. */
+		fi;
 		e = epoch;
 		READ_LOCK(me, e);
 		atomic { !answer_waits[me] -> calls = 0 }
@@ -148,11 +170,24 @@ active proctype Control()
 	bit own_epoch, old;
 
 	do
-	:: last_map < LAST_MAP -> /* UnregisterMemory: Publish, Synchronize; then the VMM unmaps. */
+	:: last_map < LAST_MAP -> /* UnregisterMemory: Publish, Synchronize, Revert, Synchronize; then the VMM unmaps. */
 		atomic { !map_waits; map_next = last_map + 1; map_waits = 1 };
 #ifndef NO_SYNCHRONIZE
 		synchronize();
 #endif
+#ifndef NO_WAIT_IN_REVERT
+#ifndef NO_EXCHANGE_FENCE
+		atomic { !connected_waits && !map_waits };
+#endif
+		if
+		:: MUST_WAIT_FOR_CALL -> atomic { !calls -> calls = 1 }; atomic { is_set = 0; calls = 0 }
+		:: else
+		fi;
+#endif
+#if !defined(NO_SYNCHRONIZE_AFTER_REVERT) && !defined(NO_SYNCHRONIZE)
+		synchronize();
+#endif
+		assert(owes[0] != last_map + 1 && owes[REQUESTS - 1] != last_map + 1);
 		gone[last_map] = 1;
 		last_map++
 	:: connection < LAST_CONNECTION -> /* ForgetChannels: Disconnect, WaitForChange, Forget; then Connect. */
@@ -182,7 +217,7 @@ active [REQUESTS] proctype Answer()
 {
 	byte me = _pid - FIRST_ANSWER;
 
-	do :: atomic { answer_waits[me] -> assert(!freed[answer_of[me]]); answer_waits[me] = 0 } od
+	do :: atomic { answer_waits[me] -> assert(!freed[answer_of[me]]); answer_waits[me] = 0; OWE(me, 0) } od
 }
 #ifdef NO_INCREMENT_FENCE
 active [REQUESTS] proctype Increment()

@@ -1,11 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# run.sh: has Spin prove the model of the grace period (grace_period.pml), and find what is missing in each of its mutants.
-# Prints TAP.
+# run.sh: has Spin prove the model of the grace period (grace_period.pml), and find what is missing in each of its mutants; then
+# runs the device's own code in every order of its threads' steps (schedules/), and finds what is missing in each of its. Prints
+# TAP. MEMCTL_OUT: where to build (default: out at the top).
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd -P)
+top=$(cd "$here/../.." && pwd -P)
+out=${MEMCTL_OUT:-$top/out}/schedules
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 number=0
@@ -22,6 +25,7 @@ explore() {
     liveness)
         compile=(-DNFAIR=3)
         search=(-a -f)
+        defines+=(-DLIVENESS)
         ;;
     esac
     rm -rf "$work/pan"
@@ -68,7 +72,47 @@ finds NO_CHECK_AFTER_LOCK safety "a request's second look at its connection"
 finds NO_CHECK_UNDER_CALLS safety "the look at the connection before a long host call"
 finds ONE_ROUND safety "the second of two rounds"
 finds NO_SYNCHRONIZE safety "the wait before memory goes"
+finds NO_WAIT_IN_REVERT safety "the wait for a long host call before memory goes"
+finds NO_SYNCHRONIZE_AFTER_REVERT safety "the wait for its answer before memory goes"
 finds NO_WAIT_FOR_CHANGE safety "the wait for a long host call"
 finds NO_SYNCHRONIZE_IN_FORGET safety "the wait for the answer of a long host call"
 finds NO_EPOCHS liveness "epochs"
+
+# build WHAT OPTION...: the scheduler with the sources that the options name, into a folder of its own
+build() {
+    dotnet build "$here/schedules" -c Release --nologo -v quiet --artifacts-path "$out/$1" "${@:2}" >"$work/build.log" 2>&1 || {
+        cat "$work/build.log" >&2
+        return 1
+    }
+}
+
+# schedules WHAT [MUTANT]: what a build finds, into a file
+schedules() {
+    "$out/$1/bin/Memctl.Schedules/release/Memctl.Schedules" "${@:2}" >"$work/found" 2>&1
+}
+
+build device
+# A failure's schedule stands behind its line.
+schedules device || true
+while IFS=$'\t' read -r outcome scenario how; do
+    case $outcome in
+    ok) result ok "the code: $scenario ($how)" ;;
+    failed) result 'not ok' "the code: $scenario ($how)" ;;
+    *) echo "# $outcome" ;;
+    esac
+done <"$work/found"
+
+"$here/schedules/mutants.pl" "$top/src/Memctl.Device" "$out/sources" >"$work/mutants"
+# Which lines of the copy are long is nobody's concern.
+build mutants -p:DeviceSources="$out/sources" -p:RunAnalyzers=false
+while IFS=$'\t' read -r mutant lacks; do
+    if schedules mutants "$mutant"; then
+        result 'not ok' "the code without $lacks: found"
+    elif [ "$(grep -c ^failed "$work/found")" = 1 ]; then
+        result ok "the code without $lacks: found ($(sed -n 's/^failed\t\([^\t]*\)\t.*/\1/p' "$work/found"))"
+    else
+        sed 's/^/# /' "$work/found"
+        result 'not ok' "the code without $lacks: the program fails"
+    fi
+done <"$work/mutants"
 echo "1..$number"
