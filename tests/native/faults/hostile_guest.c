@@ -9,12 +9,22 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #define MANY_PAGES 65536ull
 #define PROTECTIONS 10240u
 #define DEFAULT_SPLITS 16384
 #define MANY_BASE 0x40000000ull
 #define FLOOD 100000u
+#define PAGEOUTS 1000u
+
+static time_t seconds_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
 
 static void test_register_loop(void)
 {
@@ -129,6 +139,26 @@ static void test_lock_budget(void)
 	guest_end(&guest);
 }
 
+/* However long it takes: in each second that it goes on, and the one that it began in, the budget is one request. */
+static void test_pageout_budget(void)
+{
+	struct guest guest = guest_start("max_pageout=8K", 1);
+	unsigned int calls = host_calls(CALL_MADVISE);
+	time_t start = seconds_now();
+	unsigned int granted = 0;
+	unsigned int refused = 0;
+
+	for (unsigned int round = 0; round < PAGEOUTS; round++) {
+		uint64_t got = guest_ask(&guest, CODE_PAGEOUT, GUEST_BASE + PAGE, 2 * PAGE);
+
+		granted += got == 0;
+		refused += got == ANSWER(EAGAIN, ERROR_PAGEOUT_BUDGET);
+	}
+	tap_check(granted >= 1 && granted <= 2 + (unsigned int)(seconds_now() - start) && granted + refused == PAGEOUTS &&
+		  host_calls(CALL_MADVISE) - calls == granted, "Pageout_OverTheBudget_AnswersAgainAndCallsNobody");
+	guest_end(&guest);
+}
+
 static void test_policy(void)
 {
 	struct guest guest = guest_start("deny=[lock,MPROTECT_NONE]", 1);
@@ -167,6 +197,7 @@ void test_hostile_guest(void)
 	test_own_buffer();
 	test_cuts();
 	test_lock_budget();
+	test_pageout_budget();
 	test_policy();
 	test_registers();
 }

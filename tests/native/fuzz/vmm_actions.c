@@ -234,7 +234,7 @@ void fuzz_check_counters(void)
 {
 	static const char *const errors[] = {
 		"NONE", "UNKNOWN_FUNCTION", "UNALIGNED", "NOT_GUEST_MEMORY", "DENIED", "DISCARD_INHIBITED", "HOLDS_BUFFER",
-		"LOCK_BUDGET", "SPLIT_BUDGET", "BUFFER_UNREADABLE", "BAD_LIST",
+		"LOCK_BUDGET", "SPLIT_BUDGET", "BUFFER_UNREADABLE", "BAD_LIST", "PAGEOUT_BUDGET",
 	};
 	static size_t places[2][MAX_COUNTERS];
 	static struct check all;
