@@ -80,7 +80,7 @@ static bool parse_mode(const char *text)
 		const char *name;
 		enum mode mode;
 	} modes[] = { { "tap", MODE_TAP }, { "steps", MODE_STEPS }, { "load", MODE_LOAD }, { "hold", MODE_HOLD },
-		    { "access-fault", MODE_ACCESS_FAULT } };
+		    { "attack", MODE_ATTACK },		    { "access-fault", MODE_ACCESS_FAULT } };
 
 	for (unsigned int i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
 		if (is_word(text, modes[i].name)) {

@@ -11,6 +11,7 @@ enum mode {
 	MODE_STEPS, /* one request after the other, waiting for a byte before and after each: the host looks meanwhile */
 	MODE_LOAD,  /* `requests` requests on every vCPU */
 	MODE_HOLD,  /* requests on every vCPU until a byte comes */
+	MODE_ATTACK, /* vCPUs against each other, waiting for a byte when the host is to look */
 	MODE_ACCESS_FAULT, /* touches memory that it made inaccessible */
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The memctl device from the side of a guest without an operating system. Command line, all optional:
- * mode=tap|steps|load|hold|access-fault cpus=N ram=private|shared unit=BYTES channels=N requests=N
+ * mode=tap|steps|load|hold|attack|access-fault cpus=N ram=private|shared unit=BYTES channels=N requests=N
  * dialect=memctl|pvmemcontrol range=GPA name_errno=N
  */
 #include "boot_info.h"
@@ -82,6 +82,9 @@ void main(uint64_t start_info)
 			break;
 		case MODE_HOLD:
 			tap_check(run_load(true), "every request was answered rightly");
+			break;
+		case MODE_ATTACK:
+			run_attack();
 			break;
 		case MODE_ACCESS_FAULT:
 			access_fault();

@@ -137,7 +137,7 @@ static void run_bulk(const struct channel *channel)
 	run_step(channel, &step, &area);
 }
 
-static void show_cookie(void)
+void show_cookie(void)
 {
 	uint64_t page = take_memory(options.unit, options.unit);
 	uint64_t cookie = cycles() * 0x9e3779b97f4a7c15ull;

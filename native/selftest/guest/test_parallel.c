@@ -76,69 +76,6 @@ static void reset_under_requests(uint64_t cpu)
 	}
 }
 
-/* Of the two tests below: a page with every channel's buffer, one with a list, and memory for each vCPU. */
-static uint64_t arena;
-
-static bool connect_in_arena(void)
-{
-	if (transport(MEMCTL_TRANSPORT_RESET) != MEMCTL_TRANSPORT_ACK)
-		return false;
-	for (uint64_t cpu = 0; cpu < options.cpus; cpu++) {
-		if (!register_buffer(arena + cpu * 64, &channels[cpu]))
-			return false;
-	}
-	return transport(MEMCTL_TRANSPORT_READY) == MEMCTL_TRANSPORT_ACK;
-}
-
-/*
- * Each vCPU does to the next one's memory, list and buffer what it likes: protects, locks and discards them, and rewrites the
- * list while the other has it carried out. No vCPU touches what may be protected; the page of the buffers never is. A
- * discard of that page takes requests and answers with it, so no answer counts.
- */
-static void attack(uint64_t cpu)
-{
-	static const uint64_t codes[] = {
-		MEMCTL_MPROTECT_NONE, MEMCTL_DONTNEED, MEMCTL_MLOCK, MEMCTL_MPROTECT_R, MEMCTL_REMOVE,
-		MEMCTL_MUNLOCK,	      MEMCTL_FREE,     MEMCTL_MPROTECT_RW,
-	};
-	uint64_t unit = options.unit, list = arena + unit, other = memory[(cpu + 1) % options.cpus];
-	volatile uint64_t *entries = (volatile uint64_t *)list;
-
-	for (uint64_t round = 0; round < ROUNDS; round++) {
-		uint64_t code = codes[round % 8], target = round % 3 ? other : memory[cpu];
-
-		entries[2 * (round % 8)] = round % 5 ? target : arena;
-		entries[2 * (round % 8) + 1] = round % 7 ? unit : round;
-		request(&channels[cpu], code, target, unit, 0);
-		request(&channels[cpu], code | 1ull << 63, list, 8 * 16, 0);
-		/* The buffers: protecting their page is refused, discarding it is not. */
-		request(&channels[cpu], MEMCTL_MPROTECT_NONE, arena, unit, 0);
-		request(&channels[cpu], round % 2 ? MEMCTL_DONTNEED : MEMCTL_INFO, arena, unit, 0);
-	}
-}
-
-static void test_attack(void)
-{
-	struct memctl_vmm_ret answer;
-	bool came;
-
-	/* The list's page is not among what the vCPUs protect: they write to it. */
-	arena = take_memory(2 * options.unit, options.unit);
-	if (!tap_check(connect_in_arena(), "connect %u channels with buffers in one page", options.cpus))
-		return;
-	came = run_on_all(attack);
-	tap_check(came, "%u vCPUs attack each other's memory, lists and buffers, and all come to their end", options.cpus);
-	answer = request(&channels[0], MEMCTL_INFO, 0, 0, 0);
-	tap_check(is_info(&answer), "the device answers after it");
-	/* Attributes end with their connection. */
-	if (!tap_check(connect_all(channels, options.cpus), "connect %u channels", options.cpus))
-		return;
-	for (uint64_t cpu = 0; cpu < options.cpus; cpu++) {
-		fill(memory[cpu], options.unit);
-		tap_check(is_filled(memory[cpu], options.unit), "memory of vCPU %u is accessible", cpu);
-	}
-}
-
 static void run(const char *what, void (*work)(uint64_t cpu))
 {
 	uint64_t total = 0;

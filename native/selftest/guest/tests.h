@@ -28,6 +28,13 @@ void test_effects(void);
 /* All vCPUs at once. */
 void test_parallel(void);
 
+/* vCPUs against each other; for a host that looks on, mode=attack. */
+void test_attack(void);
+void run_attack(void);
+
+/* Prints where guest RAM is, for a host that looks for it, and waits for a byte. */
+void show_cookie(void);
+
 /* mode=steps: one request after the other, with the host looking before and after each. */
 void run_steps(void);
 

@@ -19,6 +19,9 @@ void check_host_effects(const struct vmm_paths *paths, enum backing backing, uns
 /* No system call by a vCPU thread other than KVM_RUN and those that the requests asked for. */
 void check_system_calls(const struct vmm_paths *paths, unsigned int cpus);
 
+/* Two vCPUs that attack each other: what the kernel has set on guest RAM then, and what the device counts. */
+void check_attack(const struct vmm_paths *paths, enum backing backing);
+
 /* A vCPU thread kicked by SIGRTMIN 20,000 times while it makes requests. */
 void check_kicks(const struct vmm_paths *paths);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The bare-metal guest under the reference VMM, checked from the host. MEMCTL_OUT names the directory of the build. TAP.
- * Arguments, if any, name the parts to run: judge private private-thp shared hugepages dialect large calls kicks.
+ * Arguments, if any, name the parts to run: judge private private-thp shared hugepages dialect large calls kicks attack.
  */
 #include <string.h>
 
@@ -67,5 +67,9 @@ int main(int count, char **names)
 	}
 	if (is_wanted(count, names, "kicks"))
 		check_kicks(&paths);
+	if (is_wanted(count, names, "attack")) {
+		check_attack(&paths, BACKING_PRIVATE);
+		check_attack(&paths, BACKING_SHARED);
+	}
 	return tap_finish() ? 0 : 1;
 }

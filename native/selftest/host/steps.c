@@ -11,14 +11,6 @@
 
 #define LINE_SIZE 512
 
-/* Where the guest's memory is in the VMM: host = guest-physical + offset. */
-struct place {
-	pid_t pid;
-	uint64_t offset;
-	uint64_t ram;
-	uint64_t ram_end;
-};
-
 struct ranges {
 	uint64_t all;
 	uint64_t all_length;
@@ -65,7 +57,7 @@ static struct look look_at_reference(const struct reference *reference)
 	return seen;
 }
 
-static bool find_guest(struct vmm *vmm, struct place *place)
+bool find_guest(struct vmm *vmm, struct place *place)
 {
 	char line[LINE_SIZE];
 	unsigned long long at, cookie, ram, ram_end;
@@ -82,7 +74,6 @@ static bool find_guest(struct vmm *vmm, struct place *place)
 		return false;
 	}
 	*place = (struct place){ vmm->pid, page - at, ram, ram_end };
-	vmm_go(vmm);
 	return true;
 }
 
@@ -159,6 +150,8 @@ static bool run_all(struct vmm *vmm, enum backing backing, const struct step_wat
 	char line[LINE_SIZE];
 	bool right = find_guest(vmm, &place);
 
+	if (right)
+		vmm_go(vmm);
 	while (right && vmm_line(vmm, line, sizeof(line))) {
 		struct step step = { .backing = backing };
 

@@ -52,6 +52,17 @@ bool is_named(const struct view *view);
 /* Sets step->fault. */
 void judge(struct step *step);
 
+/* Where the guest's memory is in the VMM: host = guest-physical + offset. */
+struct place {
+	pid_t pid;
+	uint64_t offset;
+	uint64_t ram;
+	uint64_t ram_end;
+};
+
+/* Waits for the guest's line `ready`. The guest goes on when it is let. Returns false with a note if there is none. */
+bool find_guest(struct vmm *vmm, struct place *place);
+
 /* Who looks at the steps of a run. */
 struct step_watcher {
 	const char *api_socket; /* where the VMM is to listen; null: nowhere */
