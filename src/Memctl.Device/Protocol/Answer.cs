@@ -40,7 +40,7 @@ public readonly record struct Answer(ulong Status, ulong RetValue, ulong Arg0, u
     /// <summary>The errno of the host's system call.</summary>
     /// <param name="errno">Of the call, or 0.</param>
     /// <param name="done">Entries of a list that were carried out.</param>
-    public static Answer FromHost(int errno, int done = 0) => Refusal(errno, code: 0, done);
+    public static Answer FromHost(int errno, int done = 0) => new((uint)errno, (uint)done, 0, 0);
 
     /// <summary>What the device itself refuses.</summary>
     /// <param name="errno">Which errno.</param>
