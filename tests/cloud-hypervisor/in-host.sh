@@ -20,6 +20,15 @@ if [ -n "${MEMCTL_PASSTHROUGH:-}" ]; then
 	echo "${device##*/}" > /sys/bus/pci/drivers_probe
 	export MEMCTL_VFIO=${device##*/}
 fi
+if [ -n "${MEMCTL_VDPA_MODULES:-}" ]; then
+	for module in "$MEMCTL_DRIVERS"/vhost/{vhost_iotlb,vhost}.ko "$MEMCTL_VDPA_MODULES"/{vringh,vdpa,vdpa_sim,vdpa_sim_blk,vhost_vdpa}.ko; do
+		insmod "$module"
+	done
+	vdpa dev add name disk mgmtdev vdpasim_blk
+	# It counts all of guest RAM as locked.
+	ulimit -l unlimited
+	export MEMCTL_VDPA=/dev/vhost-vdpa-0
+fi
 ip link set lo up
 
 # The harness keeps images, sockets and snapshots in /tmp, and waits until 6 GiB

@@ -11,6 +11,7 @@
 #   -c    the VMM instead of the tree's, such as one without memctl
 #   -d    gives each VM that is created a memctl device (--memctl-default)
 #   -m    MiB of an emulated host (7168)
+#   -p    gives an emulated host a simulated vDPA disk (test_memctl_vdpa)
 #   -v    gives an emulated host a disk to pass through (test_memctl_vfio)
 #
 # CARGO_TARGET_DIR names the tree's target folder if it is another one. PLUGIN
@@ -29,16 +30,17 @@ out=$repository/out/cloud-hypervisor
 limit_seconds=3600
 
 usage() {
-	die "usage: run.sh [-b BINARY] [-c VMM] [-d] [-m MIB] [-v] TREE [TEST...]"
+	die "usage: run.sh [-b BINARY] [-c VMM] [-d] [-m MIB] [-p] [-v] TREE [TEST...]"
 }
 
-binary=memctl vmm='' memory=7168 default='' disk=''
-while getopts b:c:dm:v option; do
+binary=memctl vmm='' memory=7168 default='' vdpa='' disk=''
+while getopts b:c:dm:pv option; do
 	case $option in
 	b) binary=$OPTARG ;;
 	c) vmm=$(realpath "$OPTARG") ;;
 	d) default=yes ;;
 	m) memory=$OPTARG ;;
+	p) vdpa=$out/vdpa ;;
 	v) disk=$out/disk.img ;;
 	*) usage ;;
 	esac
@@ -87,6 +89,10 @@ cat > "$out/bin/release/ch-remote" <<-WRAPPER
 WRAPPER
 chmod +x "$out"/bin/release/*
 
+if [ -n "$vdpa" ]; then
+	"$here/vdpa.sh" "$vdpa"
+	export MEMCTL_VDPA_MODULES=$vdpa
+fi
 if [ -n "$disk" ]; then
 	# As memctl-dma expects it.
 	perl -e 'print pack "C*", map { ($_ + ($_ >> 12)) & 255 } $_ << 12 .. ($_ << 12) + 4095 for 0 .. 1023' > "$disk"
