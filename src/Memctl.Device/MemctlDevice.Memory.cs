@@ -146,13 +146,12 @@ public sealed partial class MemctlDevice
         }
     }
 
-    /// <summary>Waits until no request touches a range that was unpublished, then reverts it.</summary>
+    /// <summary>Reverts a range that was unpublished, and waits until no request touches it.</summary>
     private int TakeAway(RegionMap map, ulong start, ulong end)
     {
         _channels.LocateBuffers(_memory, start, end);
-        _channels.Synchronize();
         int errno = _attributes.Revert(map, start, end, forget: true);
-        // A change that was waited for has its answer to write yet.
+        // Only now: a change that was waited for had its answer to write yet.
         _channels.Synchronize();
         return errno;
     }

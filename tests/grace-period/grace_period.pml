@@ -170,9 +170,9 @@ active proctype Control()
 	bit own_epoch, old;
 
 	do
-	:: last_map < LAST_MAP -> /* UnregisterMemory: Publish, Synchronize, Revert, Synchronize; then the VMM unmaps. */
+	:: last_map < LAST_MAP -> /* UnregisterMemory: Publish, Revert, Synchronize; then the VMM unmaps. */
 		atomic { !map_waits; map_next = last_map + 1; map_waits = 1 };
-#ifndef NO_SYNCHRONIZE
+#ifdef SYNCHRONIZE_TOO_EARLY
 		synchronize();
 #endif
 #ifndef NO_WAIT_IN_REVERT
@@ -184,7 +184,7 @@ active proctype Control()
 		:: else
 		fi;
 #endif
-#if !defined(NO_SYNCHRONIZE_AFTER_REVERT) && !defined(NO_SYNCHRONIZE)
+#if !defined(SYNCHRONIZE_TOO_EARLY) && !defined(NO_SYNCHRONIZE)
 		synchronize();
 #endif
 		assert(owes[0] != last_map + 1 && owes[REQUESTS - 1] != last_map + 1);
@@ -192,7 +192,6 @@ active proctype Control()
 		last_map++
 	:: connection < LAST_CONNECTION -> /* ForgetChannels: Disconnect, WaitForChange, Forget; then Connect. */
 		atomic { !connected_waits; connected_next = 0; connected_waits = 1 };
-		synchronize();
 #ifndef NO_WAIT_FOR_CHANGE
 		atomic { !calls && !connected_waits -> calls = 1 };
 		calls = 0;

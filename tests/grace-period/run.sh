@@ -73,9 +73,9 @@ finds NO_CHECK_UNDER_CALLS safety "the look at the connection before a long host
 finds ONE_ROUND safety "the second of two rounds"
 finds NO_SYNCHRONIZE safety "the wait before memory goes"
 finds NO_WAIT_IN_REVERT safety "the wait for a long host call before memory goes"
-finds NO_SYNCHRONIZE_AFTER_REVERT safety "the wait for its answer before memory goes"
+finds SYNCHRONIZE_TOO_EARLY safety "the wait for its answer before memory goes"
 finds NO_WAIT_FOR_CHANGE safety "the wait for a long host call"
-finds NO_SYNCHRONIZE_IN_FORGET safety "the wait for the answer of a long host call"
+finds NO_SYNCHRONIZE_IN_FORGET safety "the wait before channels go"
 finds NO_EPOCHS liveness "epochs"
 
 # build WHAT OPTION...: the scheduler with the sources that the options name, into a folder of its own

@@ -120,8 +120,8 @@ public sealed partial class GuestAttributes(GuestMemory memory, HostMappings map
     }
 
     /// <summary>
-    /// Makes [start, end) as registered. No request may see the range any more, or none may be connected. Waits for a change in
-    /// progress only if that or an earlier one touched the range.
+    /// Makes [start, end) as registered. The range is unpublished, so that no change of it begins any more, or no request is
+    /// connected. Waits for a change in progress only if that or an earlier one touched the range.
     /// </summary>
     /// <param name="map">Guest RAM with the range in it.</param>
     /// <param name="start">Guest-physical, inside one region.</param>

@@ -83,18 +83,14 @@ public sealed class ChannelTable
     }
 
     /// <summary>
-    /// Takes the channels away from the guest (protocol, "Transport commands"): no section begins any more, and none is in
-    /// progress when this returns. A request that has left its section for a host call may still come back, until
-    /// <see cref="Forget"/>.
+    /// Takes the channels away from the guest (protocol, "Transport commands"): no section begins any more. Those in progress go
+    /// on, and a request that has left its section for a host call may still come back, until <see cref="Forget"/>.
     /// </summary>
-    public void Disconnect()
-    {
-        Volatile.Write(ref _connected, null);
-        Synchronize();
-    }
+    public void Disconnect() => Volatile.Write(ref _connected, null);
 
     /// <summary>
-    /// Forgets the channels of a guest that was disconnected. The caller has waited for host calls in progress.
+    /// Forgets the channels of a guest that was disconnected: when this returns, no section of theirs is in progress. The caller
+    /// has waited for host calls in progress.
     /// </summary>
     public void Forget()
     {

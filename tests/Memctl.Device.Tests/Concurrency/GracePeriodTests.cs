@@ -219,7 +219,8 @@ public sealed class GracePeriodTests
         Assert.Same(channel, second.Channels[0]);
         Assert.False(channels.TryReadLock(first, channel, out _));
         Assert.True(channels.TryReadLock(second, channel, out int epoch));
-        var disconnect = Worker.Start(channels.Disconnect);
+        channels.Disconnect();
+        var disconnect = Worker.Start(channels.Forget);
         Assert.False(disconnect.EndsWithin(_held), "A channel was taken away from a request in progress.");
         channel.ReadUnlock(epoch);
         disconnect.Finish();

@@ -92,7 +92,7 @@ my @changes = (
     ],
     [
         {
-            NO_SYNCHRONIZE_IN_FORGET => 'the wait for the answer of a long host call',
+            NO_SYNCHRONIZE_IN_FORGET => 'the wait for requests when their channels go',
         },
         'Channels/ChannelTable.cs',
         'Synchronize();
@@ -126,20 +126,19 @@ my @changes = (
     ],
     [
         {
-            NO_LOCATE                   => 'buffers that are looked up anew when memory goes',
-            NO_SYNCHRONIZE              => 'the wait for requests when memory goes',
-            NO_SYNCHRONIZE_AFTER_REVERT => 'the wait for the answer of a change that was undone',
+            NO_LOCATE             => 'buffers that are looked up anew when memory goes',
+            SYNCHRONIZE_TOO_EARLY => 'the wait for the answer of a change that was undone',
+            NO_SYNCHRONIZE        => 'the wait for requests when memory goes',
         },
         'MemctlDevice.Memory.cs',
         '_channels.LocateBuffers(_memory, start, end);
-        _channels.Synchronize();
         int errno = _attributes.Revert(map, start, end, forget: true);
-        // A change that was waited for has its answer to write yet.
+        // Only now: a change that was waited for had its answer to write yet.
         _channels.Synchronize();',
         'if (!NO_LOCATE?) { _channels.LocateBuffers(_memory, start, end); }
-        if (!NO_SYNCHRONIZE?) { _channels.Synchronize(); }
+        if (SYNCHRONIZE_TOO_EARLY?) { _channels.Synchronize(); }
         int errno = _attributes.Revert(map, start, end, forget: true);
-        if (!NO_SYNCHRONIZE_AFTER_REVERT? && !NO_SYNCHRONIZE?) { _channels.Synchronize(); }'
+        if (!SYNCHRONIZE_TOO_EARLY? && !NO_SYNCHRONIZE?) { _channels.Synchronize(); }'
     ],
     [
         {
