@@ -27,6 +27,8 @@ internal static class Scenarios
         ("reports of changes when they end", 3, EndLog),
         ("a discard of memory that goes away", 3, () => Unregister(World.Discard(World.Low))),
         ("a lock of memory that goes away", 3, () => Unregister(World.Lock(World.Low))),
+        ("a discard of a block that is unplugged", 3, () => Unplug(World.Discard(World.Blocks))),
+        ("a lock of a block that is unplugged", 3, () => Unplug(World.Lock(World.Blocks))),
         ("memory that goes away after another grace period", 3, UnregisterAfterAnother),
         ("a discard whose channel is given to another buffer", 3, () => Reset(World.Discard(World.Low))),
         ("a lock whose channel is given to another buffer", 3, () => Reset(World.Lock(World.Low))),
@@ -44,6 +46,16 @@ internal static class Scenarios
         [
             ("vCPU", () => world.Call(0)),
             ("VMM", world.TakeLowAway),
+        ]);
+    }
+
+    private static Scene Unplug(Request request)
+    {
+        World world = new World().Plug().Connect((Buffer, request));
+        return new Scene(
+        [
+            ("vCPU", () => world.Call(0)),
+            ("VMM", world.Unplug),
         ]);
     }
 

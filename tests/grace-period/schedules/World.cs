@@ -16,12 +16,14 @@ internal sealed class World : IHostCalls, IGuestCopy, IDirtyLog
 {
     internal const ulong Page = 4096;
 
-    // Guest RAM: two regions, in this process at other addresses.
+    // Guest RAM: two regions and one of blocks, in this process at other addresses.
     internal const ulong Low = 0x10000;
     internal const ulong High = 0x40000;
+    internal const ulong Blocks = 0x80000;
     private const ulong Length = 4 * Page;
     private const ulong LowHost = 0x7000_0000_0000;
     private const ulong HighHost = 0x7100_0000_0000;
+    private const ulong BlocksHost = 0x7200_0000_0000;
 
     private readonly Dictionary<ulong, Request> _requests = [];
     private readonly List<(ulong Start, ulong End, string Why)> _forbidden = [];
@@ -106,6 +108,21 @@ internal sealed class World : IHostCalls, IGuestCopy, IDirtyLog
         Forbid(Low, Length, "memory that was unregistered");
     }
 
+    /// <summary>Adds a region of blocks of a page, the first of which is plugged.</summary>
+    internal World Plug()
+    {
+        Device.RegisterMemory(Blocks, Length, unchecked((nuint)BlocksHost), RegionTraits.None, blockSize: Page);
+        Device.PlugMemory(Blocks, Page);
+        return this;
+    }
+
+    /// <summary>Takes that block away.</summary>
+    internal void Unplug()
+    {
+        Device.UnplugMemory(Blocks, Page);
+        Forbid(Blocks, Page, "a block that was unplugged");
+    }
+
     internal void Allow(ulong address)
     {
         ulong host = HostOf(address);
@@ -175,7 +192,12 @@ internal sealed class World : IHostCalls, IGuestCopy, IDirtyLog
         _unreported = Math.Max(0, _unreported - 1);
     }
 
-    private static ulong HostOf(ulong address) => address >= High ? HighHost + (address - High) : LowHost + (address - Low);
+    private static ulong HostOf(ulong address) => address switch
+    {
+        >= Blocks => BlocksHost + (address - Blocks),
+        >= High => HighHost + (address - High),
+        _ => LowHost + (address - Low),
+    };
 
     private int CallHost(string what, nuint address, nuint length, Func<bool>? mayBe = null, string otherwise = "")
     {

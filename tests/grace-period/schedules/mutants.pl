@@ -142,6 +142,28 @@ my @changes = (
     ],
     [
         {
+            PUBLISH_TOO_LATE => 'memory that is unpublished before the wait',
+        },
+        'MemctlDevice.Memory.cs',
+        '_memory.Publish(map.Without(region));
+            errno = TakeAway(map, guestAddress, region.End);',
+        'if (!PUBLISH_TOO_LATE?) { _memory.Publish(map.Without(region)); }
+            errno = TakeAway(map, guestAddress, region.End);
+            _memory.Publish(map.Without(region));'
+    ],
+    [
+        {
+            UNPLUG_TOO_LATE => 'a block that is absent before the wait',
+        },
+        'MemctlDevice.Memory.cs',
+        'SetPresent(false, guestAddress, length);
+            errno = TakeAway(_memory.Map, guestAddress, end);',
+        'if (!UNPLUG_TOO_LATE?) { SetPresent(false, guestAddress, length); }
+            errno = TakeAway(_memory.Map, guestAddress, end);
+            if (UNPLUG_TOO_LATE?) { SetPresent(false, guestAddress, length); }'
+    ],
+    [
+        {
             NO_SYNCHRONIZE_IN_INHIBIT => 'the wait for discards in progress when they are inhibited',
         },
         'MemctlDevice.Control.cs',
