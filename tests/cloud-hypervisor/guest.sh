@@ -86,7 +86,7 @@ build_initramfs() {
 build_disk() {
 	local root=$1 name
 	prepare_suite "$suite"
-	mkdir -p "$root"/{dev,proc,sys,run,root,home/cloud,etc/dropbear,mnt,usr/bin,usr/sbin,usr/lib,usr/lib64}
+	mkdir -p "$root"/{dev,proc,sys,run,root,home/cloud,etc/dropbear,mnt,var/log,usr/bin,usr/sbin,usr/lib,usr/lib64}
 	install -d -m 1777 "$root/tmp"
 	for name in bin sbin lib lib64; do
 		ln -s "usr/$name" "$root/$name"
@@ -104,10 +104,9 @@ build_disk() {
 	rm -rf "$root.packages"
 	install -m 0755 "$busybox" "$root/usr/bin/busybox"
 	# Before busybox's links: what is written to a link arrives in busybox.
-	for name in last systemctl; do
-		printf '#!/bin/sh\n# There is none; a test that asks is answered.\n' > "$root/usr/bin/$name"
-		chmod 0755 "$root/usr/bin/$name"
-	done
+	printf '#!/bin/sh\n# There is none; a test that asks is answered.\n' > "$root/usr/bin/systemctl"
+	printf '#!/bin/sh\n# Only the boots.\ncat /var/log/boots\n' > "$root/usr/bin/last"
+	chmod 0755 "$root/usr/bin/systemctl" "$root/usr/bin/last"
 	for name in $("$busybox" --list); do
 		[ -e "$root/usr/bin/$name" ] || [ -e "$root/usr/sbin/$name" ] || ln -s busybox "$root/usr/bin/$name"
 	done
