@@ -82,7 +82,7 @@ cat > "$out/bin/release/ch-remote" <<-WRAPPER
 	case " \$* " in
 	*" create "*)
 		for body; do :; done
-		sed -i 's|"payload":{|&"initramfs":"$out/initramfs.img",|' "\$body"
+		sed -i '/"initramfs"/!s|"payload":{|&"initramfs":"$out/initramfs.img",|' "\$body"
 		;;
 	esac
 	exec '$remote' "\$@"
