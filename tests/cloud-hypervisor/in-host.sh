@@ -45,5 +45,5 @@ ln -s "$MEMCTL_WORKLOADS"/* "$home/workloads/"
 status=0
 # Times of single tests are an option that the harness has for unstable compilers only.
 HOME=$home BUILD_TARGET=$MEMCTL_BUILD_TARGET RUST_BACKTRACE=1 RUSTC_BOOTSTRAP=1 \
-	"$harness" --test-threads=1 -Zunstable-options --report-time "$@" || status=$?
+	"$harness" --test-threads=1 --color=never -Zunstable-options --report-time "$@" || status=$?
 exit "$status"
