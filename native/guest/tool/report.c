@@ -21,6 +21,8 @@ static const char * const device_errors[] = {
 	"the guest's budget of locked memory is spent",
 	"the guest's budget of mappings is spent",
 	"the device could not read the request",
+	"the list of ranges is not aligned, or too long",
+	"the guest's budget of memory to page out in a second is spent",
 };
 
 /* The driver's own: MEMCTL_REFUSED_*. */

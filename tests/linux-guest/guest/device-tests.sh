@@ -35,6 +35,19 @@ host_counter() {
 	echo "${answer#@}"
 }
 
+# As often as it takes for a second not to end in between.
+pages_out_once() {
+	before=$(host_counter memctl1 refused_PAGEOUT_BUDGET)
+	for _ in 1 2 3 4 5 6 7 8 9; do
+		if memctl pageout --range 0x1000+8K 2>&1 |
+			grep -q 'Resource temporarily unavailable (the guest.s budget of memory to page out'; then
+			[ "$(host_counter memctl1 refused_PAGEOUT_BUDGET)" = $((before + 1)) ]
+			return
+		fi
+	done
+	return 1
+}
+
 test_second_device() {
 	# shellcheck disable=SC2046 # words
 	set -- $(memctl_functions)
@@ -54,6 +67,8 @@ test_second_device() {
 	result $? "it knows no buffer any more"
 	[ -z "$(bind "$2")" ] && answers && [ "$(host_counter memctl1 requests_MLOCK)" = 1 ]
 	result $? "now the second can be bound and answers"
+	pages_out_once
+	result $? "the second, which may page out 8 KiB a second, answers the next 8 KiB with EAGAIN and counts that"
 	bind "$1" | grep -q 'Device or resource busy' && [ ! -e "$1/driver" ] && answers
 	result $? "the first is refused with EBUSY meanwhile, and the second goes on answering"
 	unbind "$2" && [ -z "$(bind "$1")" ] && answers && [ ! -e "$2/driver" ]
