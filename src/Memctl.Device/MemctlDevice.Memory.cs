@@ -116,12 +116,12 @@ public sealed partial class MemctlDevice
     /// <summary>Guest RAM that is present, for monitoring: see <see cref="RegionMap.Present"/>.</summary>
     public IReadOnlyList<MemorySegment> PresentMemory(int limit) => _memory.Map.Present(limit);
 
-    private static void CheckBlocks(ulong guestAddress, ulong length, ulong blockSize)
+    private void CheckBlocks(ulong guestAddress, ulong length, ulong blockSize)
     {
-        if (!BitOperations.IsPow2(blockSize) || ((guestAddress | length) & (blockSize - 1)) != 0)
+        if (!BitOperations.IsPow2(blockSize) || blockSize < _pageSize || ((guestAddress | length) & (blockSize - 1)) != 0)
         {
             throw new DeviceException(DeviceFault.InvalidArgument,
-                $"Guest RAM [{guestAddress:x}, +{length:x}) is not made of whole blocks of {blockSize:x}, or that is not a power of two.");
+                $"Guest RAM [{guestAddress:x}, +{length:x}) is not made of whole blocks of {blockSize:x}, a power of two and at least a page.");
         }
 
         if (length / blockSize > (ulong)MemoryRegion.MaxBlocks)

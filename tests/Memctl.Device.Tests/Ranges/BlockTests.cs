@@ -157,6 +157,8 @@ public sealed class BlockTests
     [Theory]
     [InlineData(3ul << 20, DeviceFault.InvalidArgument)]
     [InlineData(1ul << 31, DeviceFault.InvalidArgument)]
+    [InlineData(Wire.Page / 2, DeviceFault.InvalidArgument)]
+    [InlineData(1, DeviceFault.InvalidArgument)]
     public void Register_WithBlocksThatDoNotFit_IsRefused(ulong blockSize, DeviceFault fault) => Assert.Equal(fault,
         Assert.Throws<DeviceException>(() => new TestGuest().Device.RegisterMemory(
             Base, 1ul << 30, unchecked((nuint)Host), RegionTraits.None, blockSize)).Fault);
