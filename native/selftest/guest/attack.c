@@ -13,12 +13,12 @@
 #include "tap.h"
 
 #define ROUNDS 500
+#define ENTRIES 8
 
 static struct channel channels[CPUS_MAX];
 static uint64_t memory[CPUS_MAX];
 /* A page with every channel's buffer, and one with a list. */
 static uint64_t arena;
-
 
 static bool connect_in_arena(void)
 {
@@ -49,11 +49,13 @@ static void attack(uint64_t cpu)
 	for (uint64_t round = 0; round < ROUNDS; round++) {
 		uint64_t code = codes[round % 8], target = round % 3 ? other : memory[cpu];
 
-		entries[2 * (round % 8)] = round % 5 ? target : arena;
-		entries[2 * (round % 8) + 1] = round % 7 ? unit : round;
-		others_buffer[0] = codes[round / 3 % 8];
+		entries[2 * (round % ENTRIES)] = round % 5 ? target : arena;
+		entries[2 * (round % ENTRIES) + 1] = round % 7 ? unit : round;
+		/* The rest of the buffer may just have been discarded: it names the page at 0, which with huge pages is this program. */
+		if (unit == PAGE_SIZE)
+			others_buffer[0] = codes[round / 3 % 8];
 		request(&channels[cpu], code, target, unit, 0);
-		request(&channels[cpu], code | 1ull << 63, list, 8 * 16, 0);
+		request(&channels[cpu], code | 1ull << 63, list, ENTRIES * 16, 0);
 		/* The buffers: protecting their page is refused, discarding it is not. */
 		request(&channels[cpu], MEMCTL_MPROTECT_NONE, arena, unit, 0);
 		request(&channels[cpu], round % 2 ? MEMCTL_DONTNEED : MEMCTL_INFO, arena, unit, 0);
@@ -66,6 +68,9 @@ static bool prepare(void)
 		memory[cpu] = take_memory(options.unit, options.unit);
 	/* The list's page is not among what the vCPUs protect: they write to it. */
 	arena = take_memory(2 * options.unit, options.unit);
+	/* Nor is what is at 0 among it: an entry is read while another vCPU writes it. */
+	for (uint64_t entry = 0; entry < ENTRIES; entry++)
+		((volatile uint64_t *)(arena + options.unit))[2 * entry] = arena;
 	return tap_check(connect_in_arena(), "connect %u channels with buffers in one page", options.cpus);
 }
 
