@@ -10,6 +10,8 @@
 #   -b    integration test binary: memctl (the default), or integration
 #   -c    the VMM instead of the tree's, such as one without memctl
 #   -d    gives each VM that is created a memctl device (--memctl-default)
+#   -l    plugin of a later version (test_memctl_live_migration_between_versions);
+#         out/later/libmemctl.so after ./build.sh test rehearsals
 #   -m    MiB of an emulated host (7168)
 #   -p    gives an emulated host a simulated vDPA disk (test_memctl_vdpa)
 #   -v    gives an emulated host a disk to pass through (test_memctl_vfio)
@@ -30,15 +32,19 @@ out=$repository/out/cloud-hypervisor
 limit_seconds=3600
 
 usage() {
-	die "usage: run.sh [-b BINARY] [-c VMM] [-d] [-m MIB] [-p] [-v] TREE [TEST...]"
+	die "usage: run.sh [-b BINARY] [-c VMM] [-d] [-l PLUGIN] [-m MIB] [-p] [-v] TREE [TEST...]"
 }
 
 binary=memctl vmm='' memory=7168 default='' vdpa='' disk=''
-while getopts b:c:dm:pv option; do
+while getopts b:c:dl:m:pv option; do
 	case $option in
 	b) binary=$OPTARG ;;
 	c) vmm=$(realpath "$OPTARG") ;;
 	d) default=yes ;;
+	l)
+		MEMCTL_LATER_PLUGIN=$(realpath "$OPTARG")
+		export MEMCTL_LATER_PLUGIN
+		;;
 	m) memory=$OPTARG ;;
 	p) vdpa=$out/vdpa ;;
 	v) disk=$out/disk.img ;;
