@@ -16,7 +16,9 @@ here=$(cd "$(dirname "$0")" && pwd -P)
 top=$(cd "$here/../.." && pwd -P)
 built=$top/out
 packages=$built/packages
-work=$packages/work
+# debhelper takes no path with a space.
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 # shellcheck source=tests/host/debian.sh
 . "$top/tests/host/debian.sh"
 
@@ -28,7 +30,6 @@ maintainer="${DEBFULLNAME:-The memctl authors} <${DEBEMAIL:-memctl@packages.inva
 # What dpkg-buildpackage takes for a source tree: the built files and the rules that place them.
 stage() {
 	local tree=$work/memctl-$version
-	rm -rf "$work"
 	mkdir -p "$tree/built"
 	cp "$built/libmemctl.so" "$built/memctl-top" "$built/memctl_plugin.h" "$tree/built/"
 	cp -r "$here/debian" "$here/etc" "$here/cloud-hypervisor" "$tree/"
@@ -54,7 +55,6 @@ debian() {
 		die "dpkg-buildpackage failed: $packages/debian.log"
 	rm -f "$packages"/*.deb
 	mv "$work"/*.deb "$packages/"
-	rm -r "$work"
 }
 
 # archive NAME: out/packages/NAME.tar.xz of the folder of that name.
@@ -65,7 +65,6 @@ archive() {
 
 tarballs() {
 	local name=memctl-$version-linux-x64 symbols=memctl-$version-linux-x64-symbols
-	rm -rf "$work"
 	mkdir -p "$work/$name"/{bin,lib,include} "$work/$symbols"
 	cp "$built/libmemctl.so" "$work/$name/lib/"
 	cp "$built/memctl-top" "$work/$name/bin/"
@@ -78,7 +77,6 @@ tarballs() {
 	rm -f "$packages"/*.tar.xz "$packages"/*.spdx.json
 	archive "$name"
 	archive "$symbols"
-	rm -r "$work"
 	"$here/sbom.pl" "$version" "$SOURCE_DATE_EPOCH" >"$packages/memctl-$version.spdx.json"
 	(cd "$packages" && sha256sum -- *.deb *.tar.xz *.spdx.json >SHA256SUMS)
 }

@@ -21,8 +21,12 @@ for section in __modules __managedcode __unbox; do
 	echo "$section 0 : { __start_$section = .; *($section) __stop_$section = .; }"
 done >sections
 printf 'SECTIONS {\n%s\n}\n' "$(cat sections)" >sections
-# shellcheck disable=SC2046 # one word for each function or file
-ld -r -T sections -o whole.o $(sed 's/^/-u /' functions) libmemctl.a compat.o --start-group $(cat needed) --end-group
+set --
+while IFS= read -r file; do
+	set -- "$@" "$file"
+done <needed
+# shellcheck disable=SC2046 # two words for each function
+ld -r -T sections -o whole.o $(sed 's/^/-u /' functions) libmemctl.a compat.o --start-group "$@" --end-group
 objcopy --redefine-syms=renamed whole.o
 objcopy --keep-global-symbols=kept whole.o
 rm -f libmemctl_static.a
