@@ -30,7 +30,7 @@ pub fn measure(device: &Device, guest: &Guest<'_>, channel: Channel) -> Result<V
         let before = (managed()?, native());
         for _ in 0..ROUNDS {
             prepare(guest, channel, request);
-            start(guest, channel, request);
+            start(device, channel, request);
         }
         let by_malloc = native().saturating_sub(before.1);
         let by_runtime = (managed()? - before.0).saturating_sub(by_reading);

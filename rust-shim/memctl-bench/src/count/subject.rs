@@ -2,6 +2,7 @@
 //! The process that is counted.
 
 use std::fs;
+use std::hint::black_box;
 use std::ptr::with_exposed_provenance_mut;
 use std::sync::Barrier;
 use std::thread;
@@ -20,46 +21,55 @@ const WARM_UP: usize = 64;
 /// Runs each of [`REQUESTS`] warm, then once between two stores to the marker page: to bytes 16 n and 16 n + 8 for
 /// request n, counted on through both vCPUs. Prints what it takes to read the trace: the maps, and a few addresses.
 pub fn run(subject: Subject, plugin: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
-    let marker = map_marker();
     let ram = Ram::new(RAM_PAGES);
-    let bus: Box<dyn Bus> = match subject {
-        Subject::StandIn => Box::new(StandIn::new(&[(RAM, ram)])),
-        Subject::Memctl => Box::new(bus::memctl(&Plugin::load(plugin)?, "", ram)?),
-        Subject::Empty => Box::new(Empty::new()),
-    };
-    let guest = Guest { bus: &*bus, ram };
-    let channels: [Channel; 2] = match subject {
-        Subject::Empty => [0, PAGE].map(|buffer| Channel { command: 0, buffer }),
-        _ => guest.connect([0, PAGE]).try_into().expect("two channels"),
+    match subject {
+        Subject::StandIn => count(&StandIn::new(&[(RAM, ram)]), ram, true),
+        Subject::Memctl => {
+            // On the heap, as a VMM has it.
+            let device = Box::new(bus::memctl(&Plugin::load(plugin)?, "", ram)?);
+            count(&*device, ram, true);
+        }
+        Subject::Empty => count(&Empty::new(), ram, false),
+    }
+    print!("{}", fs::read_to_string("/proc/self/maps")?);
+    Ok(())
+}
+
+/// `connects`: the device has channels.
+fn count<B: Bus>(bus: &B, ram: Ram, connects: bool) {
+    let marker = map_marker();
+    let guest = Guest { bus, ram };
+    let channels: [Channel; 2] = if connects {
+        guest.connect([0, PAGE]).try_into().expect("two channels")
+    } else {
+        [0, PAGE].map(|buffer| Channel { command: 0, buffer })
     };
     // As vCPUs have them: threads whose stacks begin at a page's end, wherever arguments have put this one's. Both live to the
     // end, so that the second does not get the memory of the first; it begins when the first is done.
     let (done, lives) = (Barrier::new(2), Barrier::new(2));
     thread::scope(|scope| {
         scope.spawn(|| {
-            vcpu(guest, channels[0], 0, marker);
+            vcpu(bus, guest, channels[0], 0, marker);
             print_places(ram);
             done.wait();
             lives.wait();
         });
         scope.spawn(|| {
             done.wait();
-            vcpu(guest, channels[1], REQUESTS.len(), marker);
+            vcpu(bus, guest, channels[1], REQUESTS.len(), marker);
             lives.wait();
         });
     });
-    print!("{}", fs::read_to_string("/proc/self/maps")?);
-    Ok(())
 }
 
 /// Makes the requests on one channel, marked from number `first` on.
-fn vcpu(guest: Guest<'_>, channel: Channel, first: usize, marker: Ram) {
+fn vcpu<B: Bus>(bus: &B, guest: Guest<'_>, channel: Channel, first: usize, marker: Ram) {
     let marker = |word: usize| marker.at(8 * word as u64).cast::<u64>();
 
     for _ in 0..WARM_UP {
         for request in 0..REQUESTS.len() {
             prepare(&guest, channel, request);
-            start(&guest, channel, request);
+            start(bus, channel, request);
         }
     }
     for (request, name) in REQUESTS.iter().enumerate() {
@@ -67,15 +77,26 @@ fn vcpu(guest: Guest<'_>, channel: Channel, first: usize, marker: Ram) {
         let slot = 2 * (first + request);
         let (begin, end) = (marker(slot), marker(slot + 1));
         // SAFETY: two words of the marker page.
-        unsafe { begin.write_volatile(1) };
-        start(&guest, channel, request);
-        // SAFETY: as above.
-        unsafe { end.write_volatile(1) };
+        unsafe { marked(bus, channel, request, begin, end) };
         // A load has no answer; neither does the device that does nothing, which has no channels.
         if request > 0 && channel.command != 0 {
             assert_eq!(guest.outcome(channel), 0, "{name}");
         }
     }
+}
+
+/// Makes one request between two stores. Small and apart, so that its code does not lie across the border of two pages.
+///
+/// # Safety
+/// Both words are writable.
+#[inline(never)]
+unsafe fn marked<B: Bus>(bus: &B, channel: Channel, request: usize, begin: *mut u64, end: *mut u64) {
+    // SAFETY: promised by the caller.
+    unsafe { begin.write_volatile(1) };
+    // What the call needs of the device is loaded after the marker.
+    start(black_box(bus), channel, request);
+    // SAFETY: as above.
+    unsafe { end.write_volatile(1) };
 }
 
 /// Addresses of the calling thread by which the trace's are told apart.
