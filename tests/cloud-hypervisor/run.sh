@@ -104,6 +104,10 @@ if [ -n "$disk" ]; then
 	perl -e 'print pack "C*", map { ($_ + ($_ >> 12)) & 255 } $_ << 12 .. ($_ << 12) + 4095 for 0 .. 1023' > "$disk"
 	export MEMCTL_PASSTHROUGH=$disk
 fi
+# A test that lacks what it needs returns at once, and the harness calls that passed: it is left out.
+[ -n "${MEMCTL_LATER_PLUGIN:-}" ] || set -- "$@" --skip between_versions
+[ -n "$vdpa" ] || set -- "$@" --skip test_memctl_vdpa
+[ -n "$disk" ] || set -- "$@" --skip test_memctl_vfio
 drivers=$(echo "$("$here/../host/fetch.sh" 6.1)"/lib/modules/*/kernel/drivers)
 export MEMCTL_BODIES=$here/bodies MEMCTL_DRIVERS=$drivers MEMCTL_PLUGIN=$plugin MEMCTL_GUEST=$out/driver MEMCTL_WORKLOADS=$out/workloads
 MEMCTL_BUILD_TARGET=$(realpath --relative-to="$tree/target" "$out/bin")
