@@ -51,7 +51,7 @@ public sealed partial class MemctlDevice
 
         lock (_control)
         {
-            _switches.DirtyLogging = enabled;
+            _memory.DirtyLogging = enabled;
             _channels.Synchronize();
         }
     }
@@ -63,7 +63,7 @@ public sealed partial class MemctlDevice
     {
         lock (_control)
         {
-            _switches.DiscardInhibited = enabled;
+            _memory.DiscardInhibited = enabled;
             _channels.Synchronize();
         }
     }

@@ -44,7 +44,7 @@ public sealed partial class MemctlDevice
         counters.Add(new DeviceCounter("opened_bytes", Volatile.Read(ref _openedBytes)));
         counters.Add(new DeviceCounter("splits", (ulong)_attributes.Splits));
         counters.Add(new DeviceCounter("splits_limit", (ulong)_attributes.MaxSplits));
-        counters.Add(new DeviceCounter("discard_inhibited", _switches.DiscardInhibited ? 1u : 0u));
+        counters.Add(new DeviceCounter("discard_inhibited", _memory.DiscardInhibited ? 1u : 0u));
         return counters;
     }
 }

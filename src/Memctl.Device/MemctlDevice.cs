@@ -31,18 +31,17 @@ public sealed partial class MemctlDevice
     private readonly ulong _pageSize;
 
     // Guest-visible state, guarded by _transportLock; what MmioRead returns is read without it.
-    private readonly Lock _transportLock = new();
+    private readonly Lock _transportLock;
     private volatile TransportState _transport;
     private ulong _payload;
 
     // Runtime. _control serialises changes of memory and switches.
-    private readonly Lock _control = new();
-    private readonly GuestMemory _memory;
+    private readonly Lock _control;
     private readonly GuestAttributes _attributes;
-    private readonly ChannelTable _channels;
-    private readonly RequestSwitches _switches = new();
     private readonly RequestRules _rules;
+    private readonly ChannelTable _channels;
     private readonly RequestProcessor _requests;
+    private readonly GuestMemory _memory;
     private readonly IDirtyLog? _dirtyLog;
     private bool _keepsReadable;
     private bool _keepsAccessible;
@@ -70,23 +69,23 @@ public sealed partial class MemctlDevice
         _pageSize = pageSize;
         _dirtyLog = dirtyLog;
         _logger = logger;
-        _logLimit = new GuestLogLimit(options.MaxLogLines, clock);
 
-        // Small objects that every request reads come before large ones, and so lie on one page with the device.
-        _memory = new GuestMemory(copy);
-        _rules = new RequestRules(options, pageSize, _memory);
-        var advice = new AdvicePath(options, _memory, _rules, _switches, calls, dirtyLog, clock);
+        // What every request reads comes first, and so lies side by side.
+        _memory = new GuestMemory(copy, RegionMap.Empty, dirtyLog);
         _channels = new ChannelTable(options.Channels);
+        _rules = new RequestRules(options, pageSize, _memory);
+        var advice = new AdvicePath(options, _rules, clock, _memory, calls);
         _attributes = new GuestAttributes(
             _memory, new HostMappings(calls, options.Dialect, (nuint)pageSize), options.MaxSplits, options.MaxLocked);
         _requests = new RequestProcessor(
             _rules,
-            advice,
             new AttributePath(options, _memory, _rules, _attributes, _channels, clock),
+            advice,
             _memory,
-            _switches,
-            dirtyLog,
             Answer.Info(options.Dialect, pageSize));
+        _transportLock = new Lock();
+        _control = new Lock();
+        _logLimit = new GuestLogLimit(options.MaxLogLines, clock);
         DeviceLog.Created(logger, options.Dialect.Name, options.Channels, options.MaxLocked, options.MaxSplits);
     }
 
@@ -126,20 +125,23 @@ public sealed partial class MemctlDevice
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool Request(uint command)
     {
-        ChannelSet? connected = _channels.Connected;
-        Channel? channel = connected?.Find(command);
-        if (connected is null || channel is null || !_channels.TryReadLock(connected, channel, out int epoch))
+        if (_channels.Connected is { } connected && connected.Find(command) is { } channel &&
+            _channels.TryReadLock(connected, channel, out int epoch))
         {
-            return IgnoreChannel(command);
+            // Records are written here, where nobody waits for this thread.
+            RequestOutcome outcome = _requests.Serve(channel, connected, epoch);
+            if (outcome == RequestOutcome.Answered)
+            {
+                return true;
+            }
+
+            if (outcome == RequestOutcome.Unanswered)
+            {
+                return LeaveUnanswered(channel);
+            }
         }
 
-        // Records are written here, where nobody waits for this thread.
-        return _requests.Serve(channel, connected, epoch) switch
-        {
-            RequestOutcome.Answered => true,
-            RequestOutcome.Unanswered => LeaveUnanswered(channel),
-            _ => IgnoreChannel(command),
-        };
+        return IgnoreChannel(command);
     }
 
     private bool LeaveUnanswered(Channel channel)

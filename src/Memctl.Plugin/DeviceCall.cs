@@ -17,7 +17,7 @@ internal static unsafe class DeviceCall
     {
         try
         {
-            return DeviceHandles.Find(handle) is { } device ? body(device, arguments) : AbiError.InvalidHandle();
+            return DeviceHandles.TryFind(handle, out MemctlDevice? device) ? body(device, arguments) : AbiError.InvalidHandle();
         }
         catch (Exception exception)
         {

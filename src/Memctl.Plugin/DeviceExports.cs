@@ -2,7 +2,6 @@ using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Memctl.Device;
-using Memctl.Device.Host;
 using Memctl.Device.Options;
 using Memctl.Device.State;
 using Memctl.Plugin.Abi;
@@ -117,17 +116,19 @@ internal static unsafe class DeviceExports
         });
     }
 
-    private static memctl_device* Create(memctl_host host, DeviceOptions options)
+    private static memctl_device* Create(memctl_host offer, DeviceOptions options)
     {
-        var callbacks = new Host(host);
-        var provider = new HostLoggerProvider(host);
+        var provider = new HostLoggerProvider(offer);
         var logging = new LoggerFactory([], new LoggerFilterOptions { MinLevel = provider.MinimumLevel });
 
         // Not by the constructor: a factory disposes only of providers that were added so.
         logging.AddProvider(provider);
+        ILogger logger = logging.CreateLogger("memctl");
+
+        // What every request reads is made last, and so lies side by side.
+        var host = new Host(offer);
         var device = new MemctlDevice(
-            options, (ulong)Environment.SystemPageSize, new LinuxHostCalls(), callbacks, callbacks.HasDirtyLog ? callbacks : null,
-            logging.CreateLogger("memctl"), TimeProvider.System);
+            options, (ulong)Environment.SystemPageSize, host, host, host.HasDirtyLog ? host : null, logger, TimeProvider.System);
         memctl_device* handle = DeviceHandles.Add(device, logging);
         if (handle == null)
         {

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Memctl.Device;
 using Memctl.Plugin.Abi;
 
 namespace Memctl.Plugin;
@@ -24,7 +25,7 @@ internal static unsafe class MmioExports
         var bytes = new Span<byte>(data, (int)length);
         try
         {
-            if (DeviceHandles.Find(handle) is not { } device)
+            if (!DeviceHandles.TryFind(handle, out MemctlDevice? device))
             {
                 bytes.Clear();
                 return AbiError.InvalidHandle();
@@ -52,7 +53,7 @@ internal static unsafe class MmioExports
 
         try
         {
-            if (DeviceHandles.Find(handle) is not { } device)
+            if (!DeviceHandles.TryFind(handle, out MemctlDevice? device))
             {
                 return AbiError.InvalidHandle();
             }

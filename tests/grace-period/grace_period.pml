@@ -30,7 +30,7 @@
 byte connected = 1;
 bit epoch;
 byte map;
-/* ChannelState: EvenReaders and OddReaders of each channel. */
+/* ChannelState: Readers of each channel. */
 byte readers[2 * REQUESTS];
 /* GuestAttributes' lock around host calls. */
 bit calls;

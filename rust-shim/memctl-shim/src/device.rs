@@ -54,12 +54,20 @@ pub struct RegionFlags {
 
 /// A device. All methods may be called from any thread, concurrently too.
 pub struct Device {
+    mmio: Mmio,
     plugin: Plugin,
     handle: *mut memctl_device,
-    /// The plugin's, here beside the handle: a guest's access touches no other memory of the shim's.
     functions: memctl_functions,
     _host: Box<Host>,
     defect_logged: AtomicBool,
+}
+
+/// All that a guest's access reads of the shim's memory, on one cache line.
+#[repr(align(32))]
+struct Mmio {
+    handle: *mut memctl_device,
+    read: unsafe extern "C" fn(*mut memctl_device, u64, *mut u8, usize) -> memctl_status,
+    write: unsafe extern "C" fn(*mut memctl_device, u64, *const u8, usize) -> memctl_status,
 }
 
 /// The context of the callbacks. In a box, because a `Device` moves; kept until it is dropped.
@@ -101,6 +109,11 @@ impl Device {
         plugin.outcome(status)?;
         let functions = *plugin.functions();
         Ok(Device {
+            mmio: Mmio {
+                handle,
+                read: functions.mmio_read,
+                write: functions.mmio_write,
+            },
             plugin,
             handle,
             functions,
@@ -114,8 +127,7 @@ impl Device {
     #[inline]
     pub fn read(&self, _base: u64, offset: u64, data: &mut [u8]) {
         // SAFETY: `data` is writable for its length.
-        let status =
-            unsafe { (self.functions().mmio_read)(self.handle, offset, data.as_mut_ptr(), data.len()) };
+        let status = unsafe { (self.mmio().read)(self.mmio.handle, offset, data.as_mut_ptr(), data.len()) };
         if status != MEMCTL_OK && status != MEMCTL_IGNORED_ACCESS {
             data.fill(0);
             self.log_defect("mmio_read", status);
@@ -127,7 +139,7 @@ impl Device {
     pub fn write(&self, _base: u64, offset: u64, data: &[u8]) {
         // SAFETY: `data` is readable for its length. The library changes guest memory, as the caller of
         // `register_memory` has allowed.
-        let status = unsafe { (self.functions().mmio_write)(self.handle, offset, data.as_ptr(), data.len()) };
+        let status = unsafe { (self.mmio().write)(self.mmio.handle, offset, data.as_ptr(), data.len()) };
         if status != MEMCTL_OK && status != MEMCTL_IGNORED_ACCESS {
             self.log_defect("mmio_write", status);
         }
@@ -309,6 +321,12 @@ impl Device {
             items.truncate(count);
             return Ok(items);
         }
+    }
+
+    #[inline]
+    fn mmio(&self) -> &Mmio {
+        self.plugin.attach_thread();
+        &self.mmio
     }
 
     #[inline]

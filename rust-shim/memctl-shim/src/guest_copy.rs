@@ -26,7 +26,7 @@ compile_error!("memctl-shim: the copy routine and its fault handlers are written
 // return address is on top of the stack all the way, and what it clobbers a callee may clobber.
 std::arch::global_asm!(
     ".pushsection .text.memctl_guest_copy, \"ax\", @progbits",
-    ".balign 16",
+    ".balign 64", // the first path on one cache line
     ".hidden memctl_guest_copy",
     ".hidden memctl_guest_copy_end",
     ".hidden memctl_guest_copy_failed",

@@ -21,9 +21,14 @@ internal sealed class BoundaryList
     private const int MinAverage = 16;
 
     private readonly Boundary[] _pool;
+
+    // Pinned, as they are large and stay: so they are made apart from what every request reads.
     private readonly int[] _counts;
     private readonly int[] _order;
-    private readonly Stack<int> _free;
+
+    // Leaves not in use, the next one last.
+    private readonly int[] _free;
+    private int _freeCount;
     private int _leaves;
 
     /// <summary>Makes an empty list with room for as many boundaries.</summary>
@@ -32,9 +37,14 @@ internal sealed class BoundaryList
         // A change inserts up to two boundaries before it removes what they replace.
         int leaves = ((capacity + 2) / MinAverage) + 2;
         _pool = GC.AllocateUninitializedArray<Boundary>(leaves * LeafSize);
-        _counts = new int[leaves];
-        _order = new int[leaves];
-        _free = new Stack<int>(Enumerable.Range(0, leaves).Reverse());
+        _counts = GC.AllocateArray<int>(leaves, pinned: true);
+        _order = GC.AllocateArray<int>(leaves, pinned: true);
+        _free = GC.AllocateArray<int>(leaves, pinned: true);
+        _freeCount = leaves;
+        for (int leaf = 0; leaf < leaves; leaf++)
+        {
+            _free[leaf] = leaves - 1 - leaf;
+        }
     }
 
     /// <summary>A place in the list; any insertion or removal makes it invalid.</summary>
@@ -218,7 +228,7 @@ internal sealed class BoundaryList
 
     private int AddLeaf(int place)
     {
-        int leaf = _free.Pop();
+        int leaf = _free[--_freeCount];
         _order.AsSpan(place, _leaves - place).CopyTo(_order.AsSpan(place + 1));
         _order[place] = leaf;
         _counts[leaf] = 0;
@@ -228,7 +238,7 @@ internal sealed class BoundaryList
 
     private void RemoveLeaf(int place)
     {
-        _free.Push(_order[place]);
+        _free[_freeCount++] = _order[place];
         _leaves--;
         _order.AsSpan(place + 1, _leaves - place).CopyTo(_order.AsSpan(place));
     }

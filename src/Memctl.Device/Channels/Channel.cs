@@ -37,9 +37,13 @@ public sealed class Channel
     /// <param name="bytes">The length that it acted on.</param>
     /// <param name="isError">Whether the answer has an errno.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Count(Function function, ulong bytes, bool isError)
+    public void Count(Function function, ulong bytes, bool isError) => Count(function.Index, bytes, isError);
+
+    /// <summary>The same by <see cref="Function.Index"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal void Count(int function, ulong bytes, bool isError)
     {
-        ref FunctionCounters counters = ref _state.Counters[function.Index];
+        ref FunctionCounters counters = ref _state.Counters[function];
         counters.Requests++;
         if (isError)
         {
@@ -63,20 +67,10 @@ public sealed class Channel
     /// <summary>
     /// Begins a read-side critical section; see <see cref="ChannelTable.TryReadLock"/>. May be called by any thread.
     /// </summary>
-    public void ReadLock(int epoch) => Interlocked.Increment(ref Readers(epoch));
+    public void ReadLock(int epoch) => Interlocked.Increment(ref _state.Readers[epoch & 1]);
 
     /// <summary>Ends a read-side critical section. May be called by any thread.</summary>
-    public void ReadUnlock(int epoch) => Interlocked.Decrement(ref Readers(epoch));
+    public void ReadUnlock(int epoch) => Interlocked.Decrement(ref _state.Readers[epoch & 1]);
 
-    internal bool IsQuiescent(int epoch) => Volatile.Read(ref Readers(epoch)) == 0;
-
-    private ref int Readers(int epoch)
-    {
-        if (epoch == 0)
-        {
-            return ref _state.EvenReaders;
-        }
-
-        return ref _state.OddReaders;
-    }
+    internal bool IsQuiescent(int epoch) => Volatile.Read(ref _state.Readers[epoch & 1]) == 0;
 }

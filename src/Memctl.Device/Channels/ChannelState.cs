@@ -24,6 +24,13 @@ internal struct ChannelCounters
     private FunctionCounters _first;
 }
 
+/// <summary>Read-side critical sections in progress, by the epoch in which they began: even and odd.</summary>
+[InlineArray(2)]
+internal struct ReaderCounts
+{
+    private int _even;
+}
+
 /// <summary>
 /// What each request reads and writes in its channel, with more than a cache line of room on either side: vCPUs that use
 /// different channels write no common line.
@@ -33,13 +40,8 @@ internal struct ChannelState
 {
     internal const int Room = 128;
 
-    /// <summary>Read-side critical sections in progress that began in an even epoch.</summary>
     [FieldOffset(Room)]
-    public int EvenReaders;
-
-    /// <summary>Those that began in an odd epoch.</summary>
-    [FieldOffset(Room + 4)]
-    public int OddReaders;
+    public ReaderCounts Readers;
 
     [FieldOffset(Room + 8)]
     public ulong BufferAddress;

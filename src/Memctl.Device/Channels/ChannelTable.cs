@@ -16,6 +16,7 @@ namespace Memctl.Device.Channels;
 /// </remarks>
 public sealed class ChannelTable
 {
+    // Pinned, as it is large and stays: so it is made apart from what every request reads.
     private readonly Channel[] _made;
     private readonly Lock _gracePeriod = new();
     private int _madeCount;
@@ -28,7 +29,7 @@ public sealed class ChannelTable
 
     /// <summary>Makes an empty table.</summary>
     /// <param name="limit">How many channels a guest may register.</param>
-    public ChannelTable(int limit) => _made = new Channel[limit];
+    public ChannelTable(int limit) => _made = GC.AllocateArray<Channel>(limit, pinned: true);
 
     /// <summary>How many channels a guest may register.</summary>
     public int Limit => _made.Length;

@@ -1,7 +1,7 @@
 namespace Memctl.Device.Host;
 
 /// <summary>Advice values of madvise(2) that the device gives, with the numbers of Linux's asm-generic/mman-common.h.</summary>
-public enum MemoryAdvice
+public enum MemoryAdvice : byte
 {
     DontNeed = 4,
     Free = 8,

@@ -5,13 +5,13 @@ namespace Memctl.Device.Host;
 /// <summary>
 /// The real calls, by way of libc. They may block for as long as the kernel takes, so none suppresses the GC transition.
 /// </summary>
-public sealed class LinuxHostCalls : IHostCalls
+public class LinuxHostCalls : IHostCalls
 {
     // Linux 6.14 took it together with every advice for the caller itself.
     private readonly bool _hasVectors = Libc.process_madvise(Libc.PIDFD_SELF, default, 0, (int)MemoryAdvice.DontNeed, 0) == 0;
 
     /// <inheritdoc/>
-    public int Advise(nuint address, nuint length, MemoryAdvice advice) => ErrnoOf(Libc.madvise(address, length, (int)advice));
+    public virtual int Advise(nuint address, nuint length, MemoryAdvice advice) => ErrnoOf(Libc.madvise(address, length, (int)advice));
 
     /// <inheritdoc/>
     public int AdviseAll(ReadOnlySpan<HostRange> ranges, MemoryAdvice advice)

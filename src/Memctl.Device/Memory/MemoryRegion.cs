@@ -78,7 +78,9 @@ public sealed class MemoryRegion
     public nuint HostAddressOf(ulong address) => _hostAddress + (nuint)(address - GuestAddress);
 
     /// <summary>Whether every byte of [start, end), a range inside the region that is not empty, is present.</summary>
-    public bool IsPresent(ulong start, ulong end) => _blocks is null || HasBlocks(_blocks, start, end);
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public bool IsPresent(ulong start, ulong end) =>
+        _blocks is null || _blocks.AllAre(true, BlockOf(start), BlockOf(end - 1) + 1);
 
     /// <summary>
     /// The next stretch of present memory from an address inside the region on; empty, at the region's end, if there is none.
@@ -113,10 +115,6 @@ public sealed class MemoryRegion
 
         return may;
     }
-
-    /// <summary>Apart, so that a request on a region without blocks carries none of it.</summary>
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private bool HasBlocks(BlockMap blocks, ulong start, ulong end) => blocks.AllAre(true, BlockOf(start), BlockOf(end - 1) + 1);
 
     private ulong AddressOf(long block) => GuestAddress + ((ulong)block << _blockShift);
 

@@ -14,9 +14,19 @@ public sealed class RegionMap
     /// </summary>
     public const int MaxRegions = 4096;
 
+    // What a search reads, side by side; of the same order as the regions.
+    private readonly Entry[] _entries;
     private readonly MemoryRegion[] _regions;
 
-    private RegionMap(MemoryRegion[] regions) => _regions = regions;
+    private RegionMap(MemoryRegion[] regions)
+    {
+        _regions = regions;
+        _entries = new Entry[regions.Length];
+        for (int index = 0; index < regions.Length; index++)
+        {
+            _entries[index] = new Entry(regions[index]);
+        }
+    }
 
     /// <summary>A guest without RAM.</summary>
     public static RegionMap Empty { get; } = new([]);
@@ -97,14 +107,15 @@ public sealed class RegionMap
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public nuint HostAddressOf(ulong address, ulong length)
     {
+        Entry[] entries = _entries;
         int index = IndexAfter(address) - 1;
-        if (index >= 0)
+        if ((uint)index < (uint)entries.Length)
         {
-            MemoryRegion region = _regions[index];
+            ref readonly Entry entry = ref entries[index];
             ulong end = address + length;
-            if (end > address && end <= region.End && region.IsPresent(address, end))
+            if (end > address && end <= entry.End && (entry.WithBlocks is null || entry.WithBlocks.IsPresent(address, end)))
             {
-                return region.HostAddressOf(address);
+                return entry.HostAddress + (nuint)(address - entry.GuestAddress);
             }
         }
 
@@ -177,13 +188,13 @@ public sealed class RegionMap
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private int IndexAfter(ulong guestAddress)
     {
-        MemoryRegion[] regions = _regions;
+        Entry[] entries = _entries;
         int low = 0;
-        int high = regions.Length;
+        int high = entries.Length;
         while (low < high)
         {
             int middle = (low + high) >>> 1;
-            if (regions[middle].GuestAddress <= guestAddress)
+            if (entries[middle].GuestAddress <= guestAddress)
             {
                 low = middle + 1;
             }
@@ -194,5 +205,13 @@ public sealed class RegionMap
         }
 
         return low;
+    }
+
+    private readonly struct Entry(MemoryRegion region)
+    {
+        internal readonly ulong GuestAddress = region.GuestAddress;
+        internal readonly ulong End = region.End;
+        internal readonly nuint HostAddress = region.HostAddressOf(region.GuestAddress);
+        internal readonly MemoryRegion? WithBlocks = region.Blocks != 0 ? region : null;
     }
 }

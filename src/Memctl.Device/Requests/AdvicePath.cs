@@ -12,17 +12,52 @@ namespace Memctl.Device.Requests;
 /// Discards and hints: functions that are one madvise(2) on each segment (protocol, "Order of checks"). Runs inside a read-side
 /// critical section.
 /// </summary>
-internal sealed class AdvicePath(
-    DeviceOptions options, GuestMemory memory, RequestRules rules, RequestSwitches switches, IHostCalls calls, IDirtyLog? dirtyLog, TimeProvider clock)
+internal sealed class AdvicePath(DeviceOptions options, RequestRules rules, TimeProvider clock, GuestMemory memory, IHostCalls calls)
 {
     // One host call takes at most this much of a list, so that the time limit is looked at in between: a few milliseconds of
     // resident pages of 4 KiB.
     private const ulong MaxBatchBytes = 16ul << 20;
 
+    // Beside the table, for TryServePlain.
+    private readonly ulong _pageMask = rules.PageMask;
+    private readonly PlainAdviceTable _plain = PlainAdviceTable.Of(options);
     private readonly RateLimit _pageOut = new(options.MaxPageOut, TimeSpan.FromSeconds(1), clock);
 
-    /// <summary>Serves a request about one range.</summary>
+    /// <summary>
+    /// Serves what nearly every request is: a function of <see cref="PlainAdviceTable"/> on whole pages of one region.
+    /// </summary>
+    /// <returns>False, with nothing done, for any other request.</returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal bool TryServePlain(Channel channel, in Request request, out Answer answer)
+    {
+        PlainAdvice plain = _plain.Find(request.FuncCode);
+        ulong addr = request.Addr;
+        ulong length = request.Length;
+        nuint host = 0;
+        if (!plain.IsNone && ((addr | length) & _pageMask) == 0 && !(plain.Drops && memory.DiscardInhibited))
+        {
+            host = memory.Map.HostAddressOf(addr, length);
+        }
+
+        if (host == 0)
+        {
+            answer = default;
+            return false;
+        }
+
+        int errno = calls.Advise(host, (nuint)length, plain.Advice);
+        if (plain.Drops && memory.DirtyLogging)
+        {
+            // The whole range even after an error: the kernel may have dropped a part of it.
+            memory.MarkDirty(addr, length);
+        }
+
+        channel.Count(plain.Index, length, isError: errno != 0);
+        answer = Answer.FromHost(errno);
+        return true;
+    }
+
+    /// <summary>Serves a request about one range.</summary>
     internal Answer Serve(Function function, in Request request)
     {
         DeviceError error = Advise(function, request.Addr, request.Length, out int errno);
@@ -73,7 +108,6 @@ internal sealed class AdvicePath(
         return Answer.FromHost(0, done);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private DeviceError Advise(Function function, ulong addr, ulong length, out int errno)
     {
         errno = 0;
@@ -81,19 +115,14 @@ internal sealed class AdvicePath(
         // What is checked is what is walked: the map may be replaced meanwhile, but what it describes stays until this section
         // ends.
         RegionMap map = memory.Map;
-        nuint host = rules.IsAligned(addr, length) ? map.HostAddressOf(addr, length) : 0;
-        if (host == 0)
+        DeviceError error = rules.CheckRange(map, addr, length);
+        if (error != DeviceError.NONE || length == 0)
         {
-            // Not one region's, empty, or wrong.
-            DeviceError error = rules.CheckRange(map, addr, length);
-            if (error != DeviceError.NONE || length == 0)
-            {
-                return error;
-            }
+            return error;
         }
 
         bool drops = function.Effect == FunctionEffect.Discard;
-        if (drops && switches.DiscardInhibited)
+        if (drops && memory.DiscardInhibited)
         {
             return DeviceError.DISCARD_INHIBITED;
         }
@@ -103,13 +132,11 @@ internal sealed class AdvicePath(
             return DeviceError.PAGEOUT_BUDGET;
         }
 
-        errno = host != 0
-            ? calls.Advise(host, (nuint)length, function.Advice)
-            : AdviseSegments(map, addr, length, function.Advice);
-        if (drops && switches.DirtyLogging)
+        errno = AdviseSegments(map, addr, length, function.Advice);
+        if (drops && memory.DirtyLogging)
         {
-            // The whole range even after an error: the kernel may have dropped a part of it.
-            dirtyLog?.MarkDirty(addr, length);
+            // As for a plain one.
+            memory.MarkDirty(addr, length);
         }
 
         return DeviceError.NONE;
@@ -140,7 +167,7 @@ internal sealed class AdvicePath(
     {
         alone = first + 1;
         bool drops = function.Effect == FunctionEffect.Discard;
-        if (function.IsPaced || (drops && switches.DiscardInhibited))
+        if (function.IsPaced || (drops && memory.DiscardInhibited))
         {
             return first;
         }
@@ -168,14 +195,14 @@ internal sealed class AdvicePath(
         }
 
         int errno = calls.AdviseAll(ranges[..count], function.Advice);
-        if (drops && switches.DirtyLogging)
+        if (drops && memory.DirtyLogging)
         {
             for (int entry = first; entry < end; entry++)
             {
                 (ulong addr, ulong length) = list[entry];
                 if (length != 0)
                 {
-                    dirtyLog?.MarkDirty(addr, length);
+                    memory.MarkDirty(addr, length);
                 }
             }
         }

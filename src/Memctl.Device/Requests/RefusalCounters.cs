@@ -7,7 +7,9 @@ namespace Memctl.Device.Requests;
 /// </summary>
 internal sealed class RefusalCounters
 {
-    private readonly ulong[] _counts = new ulong[(int)Enum.GetValues<DeviceError>().Max() + 1];
+    private const DeviceError Last = DeviceError.PAGEOUT_BUDGET;
+
+    private readonly ulong[] _counts = new ulong[(int)Last + 1];
 
     internal void Count(DeviceError error) => Interlocked.Increment(ref _counts[(int)error]);
 

@@ -25,11 +25,9 @@ internal enum RequestOutcome
 /// </summary>
 internal sealed class RequestProcessor(
     RequestRules rules,
-    AdvicePath advice,
     AttributePath attributes,
+    AdvicePath advice,
     GuestMemory memory,
-    RequestSwitches switches,
-    IDirtyLog? dirtyLog,
     Answer info)
 {
     /// <summary>Serves one request.</summary>
@@ -43,35 +41,35 @@ internal sealed class RequestProcessor(
         try
         {
             Request request = default;
+            Answer answer;
             CopyResult read = Read(channel, Request.Bytes(ref request));
             if (!BitConverter.IsLittleEndian)
             {
                 request = request.Reversed();
             }
 
-            if (read == CopyResult.NotGuestMemory)
+            if (read != CopyResult.Copied)
             {
-                rules.Refusals.Count(DeviceError.BUFFER_UNREADABLE);
-                return RequestOutcome.Unanswered;
+                if (!TryRefuseUnread(read, out answer))
+                {
+                    return RequestOutcome.Unanswered;
+                }
             }
-
-            Answer answer;
-            if (read == CopyResult.Fault)
-            {
-                request = default;
-                answer = rules.Refuse(request, DeviceError.BUFFER_UNREADABLE);
-            }
-            else if (!TryProcess(channel, connected, request, ref section, out answer))
+            else if (!advice.TryServePlain(channel, request, out answer) &&
+                !TryProcess(channel, connected, request, ref section, out answer))
             {
                 return RequestOutcome.Disconnected;
             }
 
-            Answer bytes = BitConverter.IsLittleEndian ? answer : answer.Reversed();
-            CopyResult written = Write(channel, Answer.Bytes(ref bytes));
-            if (switches.DirtyLogging && written != CopyResult.NotGuestMemory)
+            if (!BitConverter.IsLittleEndian)
             {
-                // Also after a fault: a buffer in two segments may have been written in the first.
-                dirtyLog?.MarkDirty(channel.BufferAddress, Request.Size);
+                answer = answer.Reversed();
+            }
+
+            CopyResult written = Write(channel, Answer.Bytes(ref answer));
+            if (memory.DirtyLogging)
+            {
+                MarkAnswer(channel, written);
             }
 
             return written == CopyResult.Copied ? RequestOutcome.Answered : RequestOutcome.Unanswered;
@@ -82,7 +80,23 @@ internal sealed class RequestProcessor(
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    /// <summary>Refuses what could not be read; false if there is nowhere to write the refusal.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool TryRefuseUnread(CopyResult read, out Answer answer)
+    {
+        if (read == CopyResult.NotGuestMemory)
+        {
+            rules.Refusals.Count(DeviceError.BUFFER_UNREADABLE);
+            answer = default;
+            return false;
+        }
+
+        answer = rules.Refuse(default, DeviceError.BUFFER_UNREADABLE);
+        return true;
+    }
+
+    /// <summary>Serves any request. Apart, so that the code of a plain one lies together.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private bool TryProcess(Channel channel, ChannelSet connected, in Request request, ref ReadSection section, out Answer answer)
     {
         Function? function = rules.Find(request);
@@ -108,9 +122,7 @@ internal sealed class RequestProcessor(
 
         if (function.Effect == FunctionEffect.Attribute)
         {
-            bool connectedStill = attributes.TryServe(channel, connected, function, request, ref section, out Answer changed);
-            answer = changed;
-            return connectedStill;
+            return attributes.TryServe(channel, connected, function, request, ref section, out answer);
         }
 
         if (request.IsList)
@@ -124,17 +136,35 @@ internal sealed class RequestProcessor(
         return true;
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void MarkAnswer(Channel channel, CopyResult written)
+    {
+        // Also after a fault: a buffer in two segments may have been written in the first.
+        if (written != CopyResult.NotGuestMemory)
+        {
+            memory.MarkDirty(channel.BufferAddress, Request.Size);
+        }
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private CopyResult Read(Channel channel, Span<byte> buffer)
     {
         nuint host = channel.BufferHostAddress;
-        return host != 0 ? memory.ReadHost(host, buffer) : memory.Read(channel.BufferAddress, buffer);
+        return host != 0 && memory.TryRead(host, buffer) ? CopyResult.Copied : ReadAnyhow(channel, host, buffer);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private CopyResult Write(Channel channel, ReadOnlySpan<byte> buffer)
     {
         nuint host = channel.BufferHostAddress;
-        return host != 0 ? memory.WriteHost(host, buffer) : memory.Write(channel.BufferAddress, buffer);
+        return host != 0 && memory.TryWrite(host, buffer) ? CopyResult.Copied : WriteAnyhow(channel, host, buffer);
     }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private CopyResult ReadAnyhow(Channel channel, nuint faulted, Span<byte> buffer) =>
+        faulted != 0 ? CopyResult.Fault : memory.Read(channel.BufferAddress, buffer);
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private CopyResult WriteAnyhow(Channel channel, nuint faulted, ReadOnlySpan<byte> buffer) =>
+        faulted != 0 ? CopyResult.Fault : memory.Write(channel.BufferAddress, buffer);
 }

@@ -9,22 +9,17 @@ namespace Memctl.Device.Requests;
 /// <summary>What a request must satisfy before anything is done for it, and how it is answered if it does not.</summary>
 internal sealed class RequestRules(DeviceOptions options, ulong pageSize, GuestMemory memory)
 {
-    private readonly Function[] _functions = options.Dialect.Functions.ToArray();
     private readonly Dialect _dialect = options.Dialect;
     private readonly FunctionSet _allowed = options.Allowed;
-    private readonly ulong _pageMask = pageSize - 1;
+
+    /// <summary>The bits that an address and a length of whole pages lack.</summary>
+    internal ulong PageMask { get; } = pageSize - 1;
 
     /// <summary>Requests that each refusal of the device's own answered.</summary>
     internal RefusalCounters Refusals { get; } = new();
 
     /// <summary>The function that a request names, or null.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal Function? Find(in Request request)
-    {
-        Function[] functions = _functions;
-        ulong code = request.FuncCode;
-        return code < (ulong)functions.Length ? functions[(int)code] : FindForList(code);
-    }
+    internal Function? Find(in Request request) => _dialect.Find(request.FuncCode) ?? FindForList(request.FuncCode);
 
     /// <summary>Whether the operator lets a guest use a function.</summary>
     internal bool Allows(Function function) => _allowed.Contains(function);
@@ -33,12 +28,9 @@ internal sealed class RequestRules(DeviceOptions options, ulong pageSize, GuestM
     internal bool Allows(Function function, RegionMap map, ulong addr, ulong length) =>
         !function.Merges || options.MayMerge || map.IsMergeable(addr, length);
 
-    /// <summary>Whether a range is made of whole pages.</summary>
-    internal bool IsAligned(ulong addr, ulong length) => ((addr | length) & _pageMask) == 0;
-
     /// <summary>Whether a range is made of whole pages of guest RAM (protocol, "Ranges").</summary>
     internal DeviceError CheckRange(RegionMap map, ulong addr, ulong length) =>
-        !IsAligned(addr, length) ? DeviceError.UNALIGNED
+        ((addr | length) & PageMask) != 0 ? DeviceError.UNALIGNED
         : !map.Covers(addr, length) ? DeviceError.NOT_GUEST_MEMORY
         : DeviceError.NONE;
 

@@ -3,8 +3,10 @@ namespace Memctl.Schedules;
 /// <summary>Runs a scenario in every way that there is within a budget.</summary>
 internal static class Explorer
 {
-    // What may be allocated before garbage is collected, between two runs.
+    // What may be allocated before garbage is collected, between two runs; and in how many runs, as a device's pinned arrays are
+    // not of that room.
     private const long Room = 1L << 28;
+    private const long Runs = 256;
 
     /// <returns>How many runs there were, and what went wrong in the last.</returns>
     internal static (long Runs, string? Failure) Explore(Func<Scene> make, int budget)
@@ -16,7 +18,7 @@ internal static class Explorer
         long allocated = 0;
         do
         {
-            if (runs == 0 || GC.GetTotalAllocatedBytes() - allocated > Room / 2)
+            if (runs % Runs == 0 || GC.GetTotalAllocatedBytes() - allocated > Room / 2)
             {
                 // Throws if there was a collection after all, which may have moved what a store is to reach.
                 if (runs > 0)
@@ -24,6 +26,7 @@ internal static class Explorer
                     GC.EndNoGCRegion();
                 }
 
+                GC.Collect();
                 GC.TryStartNoGCRegion(Room);
                 allocated = GC.GetTotalAllocatedBytes();
             }

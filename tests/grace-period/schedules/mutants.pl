@@ -59,24 +59,25 @@ my @changes = (
             NO_EPOCHS => 'epochs',
         },
         'Channels/Channel.cs',
-        'Volatile.Read(ref Readers(epoch)) == 0',
-        'Volatile.Read(ref Readers(epoch)) + (NO_EPOCHS? ? Volatile.Read(ref Readers(1 - epoch)) : 0) == 0'
+        'Volatile.Read(ref _state.Readers[epoch & 1]) == 0',
+        'Volatile.Read(ref _state.Readers[epoch & 1]) + (NO_EPOCHS? ? Volatile.Read(ref _state.Readers[1 - epoch]) : 0) == 0'
     ],
     [
         {
             NO_INCREMENT_FENCE => q(the fence of a request's increment),
         },
         'Channels/Channel.cs',
-        'Interlocked.Increment(ref Readers(epoch))',
-        '_ = NO_INCREMENT_FENCE? ? StoreWithoutFence(ref Readers(epoch), Readers(epoch) + 1) : Interlocked.Increment(ref Readers(epoch))'
+        'Interlocked.Increment(ref _state.Readers[epoch & 1])',
+        '_ = NO_INCREMENT_FENCE? ? StoreWithoutFence(ref _state.Readers[epoch & 1], _state.Readers[epoch & 1] + 1)
+            : Interlocked.Increment(ref _state.Readers[epoch & 1])'
     ],
     [
         {
             NO_DECREMENT_RELEASE => 'the order of an answer and its decrement',
         },
         'Channels/Channel.cs',
-        'Interlocked.Decrement(ref Readers(epoch))',
-        '_ = NO_DECREMENT_RELEASE? ? AddWithoutRelease(ref Readers(epoch), -1) : Interlocked.Decrement(ref Readers(epoch))'
+        'Interlocked.Decrement(ref _state.Readers[epoch & 1])',
+        '_ = NO_DECREMENT_RELEASE? ? AddWithoutRelease(ref _state.Readers[epoch & 1], -1) : Interlocked.Decrement(ref _state.Readers[epoch & 1])'
     ],
     [
         {
@@ -167,9 +168,9 @@ my @changes = (
             NO_SYNCHRONIZE_IN_INHIBIT => 'the wait for discards in progress when they are inhibited',
         },
         'MemctlDevice.Control.cs',
-        '_switches.DiscardInhibited = enabled;
+        '_memory.DiscardInhibited = enabled;
             _channels.Synchronize();',
-        '_switches.DiscardInhibited = enabled;
+        '_memory.DiscardInhibited = enabled;
             if (!NO_SYNCHRONIZE_IN_INHIBIT?) { _channels.Synchronize(); }'
     ],
     [
@@ -177,9 +178,9 @@ my @changes = (
             NO_SYNCHRONIZE_IN_LOG => 'the wait for requests in progress when changes are logged',
         },
         'MemctlDevice.Control.cs',
-        '_switches.DirtyLogging = enabled;
+        '_memory.DirtyLogging = enabled;
             _channels.Synchronize();',
-        '_switches.DirtyLogging = enabled;
+        '_memory.DirtyLogging = enabled;
             if (!NO_SYNCHRONIZE_IN_LOG?) { _channels.Synchronize(); }'
     ],
 );

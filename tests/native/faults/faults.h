@@ -26,6 +26,8 @@ enum code {
 /* interpose.c: the library's calls of libc come here first, because it is loaded into this program */
 enum host_call { CALL_MADVISE, CALL_MLOCK2, CALL_MUNLOCK, CALL_MPROTECT, CALL_PRCTL, HOST_CALLS };
 
+/* To be called once: the calls that the library makes itself come here too. */
+void interpose(void *mmio_write);
 /* The library's call of this kind number `skip` from now (0: the next) fails, and as many as `count` after it. */
 void fail_host_call(enum host_call call, unsigned int skip, unsigned int count, int number);
 void fail_nothing(void);

@@ -9,10 +9,12 @@ int main(void)
 	struct guest guest;
 
 	plugin_load();
+	interpose((void *)plugin.mmio_write);
 	guest_copy_install();
 	guest = guest_start("", 1);
 	guest_ask(&guest, CODE_NONE, GUEST_BASE + PAGE, PAGE);
-	tap_check(host_calls(CALL_MPROTECT) > 0, "the library's host calls come by here");
+	guest_ask(&guest, CODE_DONTNEED, GUEST_BASE + 2 * PAGE, PAGE);
+	tap_check(host_calls(CALL_MPROTECT) > 0 && host_calls(CALL_MADVISE) == 1, "the library's host calls come by here");
 	guest_end(&guest);
 	test_host_calls();
 	test_blocked_callbacks();
