@@ -11,6 +11,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd -P)
 shim=$here/../memctl-shim
+release=9ed824d6d08df3e96f7d5f50795d9449ac99f431 # v53.0
 
 stop() {
 	echo "apply.sh: $*" >&2
@@ -69,6 +70,19 @@ add_package() {
 	mv "$tree/Cargo.lock.new" "$tree/Cargo.lock"
 }
 
+# provide_bases: a three-way merge needs what the patches were made from, files between v53.0 and the whole series, which no
+# repository has. They are made by applying the series to v53.0, if TREE's history has it.
+provide_bases() {
+	local scratch
+	git -C "$tree" cat-file -e "$release^{commit}" 2> /dev/null || return 0
+	scratch=$(mktemp -d)
+	git -C "$tree" worktree add --quiet --detach "$scratch/tree" "$release"
+	"$0" --shim-only "$scratch/tree"
+	git -C "$scratch/tree" -c user.name=apply.sh -c user.email=apply.sh am --quiet "$here"/series/*.patch
+	git -C "$tree" worktree remove --force "$scratch/tree"
+	rmdir "$scratch"
+}
+
 before=$(git -C "$tree" rev-parse HEAD)
 mkdir -p "$tree/memctl-shim"
 cp -R "$shim/src" "$tree/memctl-shim/"
@@ -82,6 +96,7 @@ in_tree commit --quiet --signoff --message "misc: Add memctl-shim to the workspa
 It loads the plugin with the memctl device and offers it as a safe API."
 [ "$mode" = apply ] || exit 0
 
+[ "$before" = "$release" ] || provide_bases
 if ! in_tree am --quiet --3way "$here"/series/*.patch > /dev/null 2>&1; then
 	files=$(git -C "$tree" diff --name-only --diff-filter=U)
 	[ -n "$files" ] || files=$(git -C "$tree" am --show-current-patch=diff | sed -n 's|^+++ b/||p')
