@@ -10,8 +10,8 @@
 #   -b    integration test binary: memctl (the default), or integration
 #   -c    the VMM instead of the tree's, such as one without memctl
 #   -d    gives each VM that is created a memctl device (--memctl-default)
-#   -l    plugin of a later version (test_memctl_live_migration_between_versions);
-#         out/later/libmemctl.so after ./build.sh test rehearsals
+#   -l    plugin of a later version (test_memctl_live_migration_between_versions,
+#         ..._refused_state); out/later/libmemctl.so after ./build.sh test rehearsals
 #   -m    MiB of an emulated host (7168)
 #   -p    gives an emulated host a simulated vDPA disk (test_memctl_vdpa)
 #   -v    gives an emulated host a disk to pass through (test_memctl_vfio)

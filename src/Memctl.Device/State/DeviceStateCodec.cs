@@ -64,7 +64,7 @@ public static partial class DeviceStateCodec
         }
 
         ushort minor = FormatMinor;
-        AddLater(sections, ref minor);
+        AddLater(sections, extents, ref minor);
         return Seal(sections, minor);
     }
 
@@ -124,7 +124,7 @@ public static partial class DeviceStateCodec
     }
 
     /// <summary>A place for a later version's sections, so that a test can build a library that writes some.</summary>
-    static partial void AddLater(StateWriter sections, ref ushort minor);
+    static partial void AddLater(StateWriter sections, IReadOnlyList<AttributeExtent> extents, ref ushort minor);
 
     private static void WriteExtents(BinaryWriter writer, IReadOnlyList<AttributeExtent> extents)
     {
