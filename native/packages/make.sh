@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# make.sh debian|tarballs: makes packages of what ./build.sh has built, into out/packages.
+# make.sh debian|tarballs|sources FOLDER: makes packages of what ./build.sh has built, into out/packages.
 #
 #   debian     the Debian packages: plugin, host's commands, guest's command, driver
 #   tarballs   the same as files for other systems, with the Cloud Hypervisor series; the symbols; the list of what is
 #              linked in (SPDX); SHA256SUMS
+#   sources    only what the tarball has of the checkout, into FOLDER
 #
 # The same checkout gives the same bytes, wherever it is: no path of it gets into a file, and every time is that of its last
 # commit, or SOURCE_DATE_EPOCH. The packages' maintainer is DEBFULLNAME <DEBEMAIL>.
@@ -63,6 +64,13 @@ archive() {
 		xz -T1 >"$packages/$1.tar.xz"
 }
 
+# rustfmt.toml goes with the shim into Cloud Hypervisor's tree.
+sources() {
+	mkdir -p "$1"
+	(cd "$top" && git ls-files -co --exclude-standard -- rust-shim/cloud-hypervisor rust-shim/memctl-shim rust-shim/rustfmt.toml \
+		native/guest docs README.md CHANGELOG.md LICENSE | tar -T - -cf -) | tar -C "$1" -xf -
+}
+
 tarballs() {
 	local name=memctl-$version-linux-x64 symbols=memctl-$version-linux-x64-symbols
 	mkdir -p "$work/$name"/{bin,lib,include} "$work/$symbols"
@@ -72,8 +80,7 @@ tarballs() {
 	cp "$built/memctl_plugin.h" "$work/$name/include/"
 	objcopy --only-keep-debug "$packages/bin/memctl-vmm" "$work/$symbols/memctl-vmm.dbg"
 	objcopy --strip-all --add-gnu-debuglink="$work/$symbols/memctl-vmm.dbg" "$packages/bin/memctl-vmm" "$work/$name/bin/memctl-vmm"
-	(cd "$top" && git ls-files -co --exclude-standard -- rust-shim/cloud-hypervisor rust-shim/memctl-shim native/guest docs \
-		README.md CHANGELOG.md LICENSE | tar -T - -cf -) | tar -C "$work/$name" -xf -
+	sources "$work/$name"
 	rm -f "$packages"/*.tar.xz "$packages"/*.spdx.json
 	archive "$name"
 	archive "$symbols"
@@ -84,5 +91,6 @@ tarballs() {
 mkdir -p "$packages"
 case ${1:-} in
 debian | tarballs) "$1" ;;
-*) die "debian or tarballs" ;;
+sources) sources "${2:?FOLDER}" ;;
+*) die "debian, tarballs or sources" ;;
 esac

@@ -72,6 +72,21 @@ names_what_is_linked_in() {
 	! grep -iE 'xunit|"syn"' "$work/sbom.json" || return 1
 }
 
+# A tree that has of Cloud Hypervisor only what the shim meets.
+shim_of_the_tarball_goes_in() {
+	local tree=$work/tree
+	"$top/native/packages/make.sh" sources "$work/tarball"
+	mkdir -p "$tree/cloud-hypervisor"
+	touch "$tree/cloud-hypervisor/Cargo.toml"
+	printf '[workspace]\nmembers = [\n  "net_util",\n]\n' > "$tree/Cargo.toml"
+	printf '[[package]]\nname = "zstd"\nsource = "registry"\n' > "$tree/Cargo.lock"
+	git -C "$tree" init --quiet
+	git -C "$tree" add .
+	git -C "$tree" -c user.name=test -c user.email=test@packages.invalid commit --quiet --message start
+	"$work/tarball/rust-shim/cloud-hypervisor/apply.sh" --shim-only "$tree"
+	git -C "$tree" show --name-only | grep -x memctl-shim/src/lib.rs
+}
+
 # build_static OPTION...: the shim's example as a static program.
 build_static() {
 	CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static" \
@@ -117,6 +132,7 @@ elsewhere=$!
 need_programs lintian lintian file file
 row "lintian finds nothing" lintian --allow-root --fail-on error,warning "$packages"/*.deb
 row "the list of what is linked in is whole" names_what_is_linked_in
+row "the tarball's shim goes into a tree" shim_of_the_tarball_goes_in
 row "a static program says why it can't load the plugin" static_program
 row "a static program has the plugin linked in" linked_in
 wait "$elsewhere" || true
