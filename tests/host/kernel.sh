@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kernel.sh [--needs]: prints the path of the emulated host's own kernel. It is compiled
-# first if the cache has none of this configuration: Debian's kernel source
-# package, kernel.config, and about ten minutes of two processors, at the
+# kernel.sh [--needs|--path]: prints the path of the emulated host's own kernel. It
+# is compiled first if the cache has none of this configuration: Debian's kernel
+# source package, kernel.config, and about ten minutes of two processors, at the
 # lowest priority. Who asks meanwhile waits for it. With --needs it only installs
-# what that takes, or names it.
+# what that takes, or names it; with --path it compiles nothing.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd -P)
@@ -37,6 +37,10 @@ compile() {
 	rm -rf "$work"
 }
 
+if [ "${1:-}" = --path ]; then
+	echo "$image"
+	exit
+fi
 [ -e "$image" ] || need_programs gcc gcc make make flex flex bison bison bc bc xz xz-utils /usr/include/libelf.h libelf-dev
 [ "${1:-}" != --needs ] || exit 0
 mkdir -p "$folder"
