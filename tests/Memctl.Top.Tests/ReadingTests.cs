@@ -9,11 +9,52 @@ public sealed class ReadingTests
     [InlineData("vmm --api-socket path=/run/a.sock --cpus boot=1", "/run/a.sock")]
     [InlineData("vmm --api-socket /run/a.sock", "/run/a.sock")]
     [InlineData("vmm --api-socket=/run/a.sock", "/run/a.sock")]
-    [InlineData("vmm --api-socket fd=3", null)]
+    [InlineData("vmm --api-socket fd=3", "fd=3")]
     [InlineData("vmm --api-socket", null)]
     [InlineData("vmm --cpus boot=1", null)]
     public void SocketOf_CommandLines_IsWhatTheVmmListensAt(string line, string? socket) =>
         Assert.Equal(socket, ProcFiles.SocketOf(line.Split(' ')));
+
+    [Theory]
+    [InlineData("/run/web-1.sock", "web-1")]
+    [InlineData("/run/vc/vm/3f2a/clh-api.sock", "3f2a")]
+    [InlineData("/run/kata/3f2a/ch-api.sock", "3f2a")]
+    [InlineData("/run/libvirt/ch/web.one-socket", "web.one")]
+    [InlineData("/clh-api.sock", "clh-api")]
+    public void NameOf_SocketsOfOrchestrators_IsTheVms(string socket, string name) =>
+        Assert.Equal(name, ProcFiles.NameOf(socket));
+
+    [Theory]
+    [InlineData(7, "/run/libvirt/ch/web 1-socket", "web 1")]
+    [InlineData(8, null, "vmm-42")]
+    [InlineData(9, null, "vmm-42")]
+    public void Describe_SocketHandedToTheVmm_IsFoundByItsInode(int descriptor, string? socket, string name)
+    {
+        DirectoryInfo proc = Directory.CreateTempSubdirectory();
+        try
+        {
+            string process = Path.Combine(proc.FullName, "42");
+            Directory.CreateDirectory(Path.Combine(process, "fd"));
+            Directory.CreateDirectory(Path.Combine(process, "net"));
+            File.WriteAllText(Path.Combine(process, "cmdline"), $"vmm\0--api-socket\0fd={descriptor}\0");
+            File.WriteAllText(Path.Combine(process, "comm"), "vmm\n");
+            // The ninth is closed.
+            File.CreateSymbolicLink(Path.Combine(process, "fd", "7"), "socket:[1234]");
+            File.CreateSymbolicLink(Path.Combine(process, "fd", "8"), "socket:[234]");
+            File.WriteAllLines(Path.Combine(process, "net", "unix"),
+            [
+                "Num       RefCount Protocol Flags    Type St Inode Path",
+                "0000000000000000: 00000002 00000000 00010000 0001 01 11234 /run/other",
+                "0000000000000000: 00000002 00000000 00010000 0001 01  1234 /run/libvirt/ch/web 1-socket",
+                "0000000000000000: 00000003 00000000 00000000 0001 03   234",
+            ]);
+            Assert.Equal(new Vmm(42, name, socket), new ProcFiles(proc.FullName).Describe(42));
+        }
+        finally
+        {
+            proc.Delete(recursive: true);
+        }
+    }
 
     [Fact]
     public void Smaps_OfSeveralMappings_KeepsThoseAskedFor()

@@ -51,7 +51,7 @@ internal sealed class HostReader : IDisposable
         if (which.Contains('/'))
         {
             using var api = new VmmApi(which, patience);
-            string name = ProcFiles.Printable(Path.GetFileNameWithoutExtension(which));
+            string name = ProcFiles.Printable(ProcFiles.NameOf(which));
             int process = await api.ProcessIdAsync().ConfigureAwait(false);
             return new HostReader(proc, new Vmm(process, name, Path.GetFullPath(which)), patience);
         }

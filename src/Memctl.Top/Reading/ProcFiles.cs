@@ -8,6 +8,7 @@ internal sealed class ProcFiles(string root = "/proc")
 {
     private const string Plugin = "libmemctl.so";
     private const string SocketFlag = "--api-socket";
+    private const string Descriptor = "fd=";
 
     /// <summary>Every VMM with the plugin, by process id, and how many processes could not be looked into.</summary>
     internal (IReadOnlyList<Vmm> Vmms, int Hidden) FindAll()
@@ -32,6 +33,11 @@ internal sealed class ProcFiles(string root = "/proc")
     {
         string[] words = Read(pid, "cmdline", File.ReadAllText)?.Split('\0', StringSplitOptions.RemoveEmptyEntries) ?? [];
         string? socket = SocketOf(words);
+        if (socket is not null && socket.StartsWith(Descriptor, StringComparison.Ordinal))
+        {
+            socket = PathOfDescriptor(pid, socket[Descriptor.Length..]);
+        }
+
         if (socket is not null && !Path.IsPathRooted(socket))
         {
             string? folder = Read(pid, "cwd", path => File.ResolveLinkTarget(path, returnFinalTarget: false)?.FullName);
@@ -39,7 +45,22 @@ internal sealed class ProcFiles(string root = "/proc")
         }
 
         string command = Read(pid, "comm", File.ReadAllText)?.Trim() ?? "process";
-        return new Vmm(pid, Printable(socket is null ? $"{command}-{pid}" : Path.GetFileNameWithoutExtension(socket)), socket);
+        return new Vmm(pid, Printable(socket is null ? $"{command}-{pid}" : NameOf(socket)), socket);
+    }
+
+    /// <summary>
+    /// A VM's name by the path of its API socket: the file's name, unless an orchestrator has another name for the VM. Kata calls the
+    /// file of every VM alike and the folder as the sandbox; libvirt adds a suffix to the domain's name.
+    /// </summary>
+    internal static string NameOf(string socket)
+    {
+        const string LibvirtSuffix = "-socket";
+        string file = Path.GetFileName(socket);
+        string? folder = Path.GetFileName(Path.GetDirectoryName(socket));
+        return file is "clh-api.sock" or "ch-api.sock" && !string.IsNullOrEmpty(folder) ? folder
+            : file.Length > LibvirtSuffix.Length && file.EndsWith(LibvirtSuffix, StringComparison.Ordinal)
+                ? file[..^LibvirtSuffix.Length]
+                : Path.GetFileNameWithoutExtension(file);
     }
 
     /// <summary>Whether there is such a process.</summary>
@@ -58,7 +79,7 @@ internal sealed class ProcFiles(string root = "/proc")
     });
 
     /// <summary>
-    /// The path of <c>--api-socket PATH</c> or <c>--api-socket path=PATH</c>; null if there is none, or a file descriptor.
+    /// The path of <c>--api-socket PATH</c> or <c>--api-socket path=PATH</c>, or <c>fd=N</c> as it stands there; null without one.
     /// </summary>
     internal static string? SocketOf(IReadOnlyList<string> words)
     {
@@ -71,8 +92,7 @@ internal sealed class ProcFiles(string root = "/proc")
                     : null;
             if (value is not null)
             {
-                return value.StartsWith("path=", StringComparison.Ordinal) ? value["path=".Length..].Split(',')[0]
-                    : value.StartsWith("fd=", StringComparison.Ordinal) ? null : value;
+                return value.StartsWith("path=", StringComparison.Ordinal) ? value["path=".Length..].Split(',')[0] : value;
             }
         }
 
@@ -100,6 +120,23 @@ internal sealed class ProcFiles(string root = "/proc")
             // It has ended.
             return false;
         }
+    }
+
+    /// <summary>What a listening socket that the VMM was handed is bound to, as its network namespace lists it.</summary>
+    private string? PathOfDescriptor(int pid, string number)
+    {
+        // socket:[INODE]
+        string? link = Read(pid, $"fd/{number}", path => new FileInfo(path).LinkTarget);
+        int bracket = link?.IndexOf('[', StringComparison.Ordinal) ?? -1;
+        if (bracket < 0)
+        {
+            return null;
+        }
+
+        string end = $" {link![(bracket + 1)..^1]} /";
+        string? line = Read(pid, "net/unix", path => File.ReadLines(path)
+            .FirstOrDefault(line => line.Contains(end, StringComparison.Ordinal)));
+        return line?[(line.IndexOf(end, StringComparison.Ordinal) + end.Length - 1)..];
     }
 
     private T? Read<T>(int pid, string file, Func<string, T?> read)
