@@ -4,3 +4,10 @@ namespace Memctl.Device;
 /// <param name="Name">At most 39 ASCII characters, unique within a device.</param>
 /// <param name="Value">Now.</param>
 public readonly record struct DeviceCounter(string Name, ulong Value);
+
+/// <summary>Takes counters one after the other.</summary>
+public interface ICounterSink
+{
+    /// <summary>Takes one.</summary>
+    void Add(string name, ulong value);
+}

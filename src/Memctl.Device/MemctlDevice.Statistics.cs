@@ -1,6 +1,5 @@
 using Memctl.Device.Channels;
 using Memctl.Device.Functions;
-using Memctl.Device.Protocol;
 
 namespace Memctl.Device;
 
@@ -10,7 +9,17 @@ public sealed partial class MemctlDevice
     /// <summary>Counters and gauges, always in the same order for one device. docs/options.md describes each.</summary>
     public IReadOnlyList<DeviceCounter> Counters()
     {
-        var counters = new List<DeviceCounter>();
+        var sink = new ListSink([]);
+        ReadCounters(ref sink);
+        return sink.Counters;
+    }
+
+    /// <summary>
+    /// The same without allocating. A heap that grows waits for the kernel's lock of the address space, which a guest's MLOCK holds.
+    /// </summary>
+    public void ReadCounters<TSink>(ref TSink sink)
+        where TSink : ICounterSink, allows ref struct
+    {
         foreach (Function function in _options.Dialect.Functions)
         {
             FunctionCounters sum = default;
@@ -19,32 +28,31 @@ public sealed partial class MemctlDevice
                 channel.AddTo(ref sum, function);
             }
 
-            counters.Add(new DeviceCounter($"requests_{function}", sum.Requests));
-            counters.Add(new DeviceCounter($"errors_{function}", sum.Errors));
-            counters.Add(new DeviceCounter($"bytes_{function}", sum.Bytes));
+            sink.Add(function.RequestsCounter, sum.Requests);
+            sink.Add(function.ErrorsCounter, sum.Errors);
+            sink.Add(function.BytesCounter, sum.Bytes);
         }
 
-        foreach (DeviceError error in Enum.GetValues<DeviceError>())
-        {
-            if (error != DeviceError.NONE)
-            {
-                counters.Add(new DeviceCounter($"refused_{error}", _rules.Refusals[error]));
-            }
-        }
+        _rules.Refusals.Read(ref sink);
+        sink.Add("ignored_accesses", Volatile.Read(ref _ignoredAccesses));
+        sink.Add("unanswered_requests", Volatile.Read(ref _unansweredRequests));
+        sink.Add("refused_commands", Volatile.Read(ref _refusedCommands));
+        sink.Add("suppressed_log_records", _logLimit.Suppressed);
+        sink.Add("channels", (ulong)_channels.Count);
+        sink.Add("channels_limit", (ulong)_channels.Limit);
+        sink.Add("locked_bytes", _attributes.LockedBytes);
+        sink.Add("locked_bytes_limit", _attributes.MaxLocked);
+        sink.Add("inaccessible_bytes", _attributes.InaccessibleBytes);
+        sink.Add("opened_bytes", Volatile.Read(ref _openedBytes));
+        sink.Add("splits", (ulong)_attributes.Splits);
+        sink.Add("splits_limit", (ulong)_attributes.MaxSplits);
+        sink.Add("discard_inhibited", _memory.DiscardInhibited ? 1u : 0u);
+    }
 
-        counters.Add(new DeviceCounter("ignored_accesses", Volatile.Read(ref _ignoredAccesses)));
-        counters.Add(new DeviceCounter("unanswered_requests", Volatile.Read(ref _unansweredRequests)));
-        counters.Add(new DeviceCounter("refused_commands", Volatile.Read(ref _refusedCommands)));
-        counters.Add(new DeviceCounter("suppressed_log_records", _logLimit.Suppressed));
-        counters.Add(new DeviceCounter("channels", (ulong)_channels.Count));
-        counters.Add(new DeviceCounter("channels_limit", (ulong)_channels.Limit));
-        counters.Add(new DeviceCounter("locked_bytes", _attributes.LockedBytes));
-        counters.Add(new DeviceCounter("locked_bytes_limit", _attributes.MaxLocked));
-        counters.Add(new DeviceCounter("inaccessible_bytes", _attributes.InaccessibleBytes));
-        counters.Add(new DeviceCounter("opened_bytes", Volatile.Read(ref _openedBytes)));
-        counters.Add(new DeviceCounter("splits", (ulong)_attributes.Splits));
-        counters.Add(new DeviceCounter("splits_limit", (ulong)_attributes.MaxSplits));
-        counters.Add(new DeviceCounter("discard_inhibited", _memory.DiscardInhibited ? 1u : 0u));
-        return counters;
+    private readonly struct ListSink(List<DeviceCounter> counters) : ICounterSink
+    {
+        internal List<DeviceCounter> Counters => counters;
+
+        public void Add(string name, ulong value) => counters.Add(new DeviceCounter(name, value));
     }
 }

@@ -13,6 +13,8 @@ namespace Memctl.Plugin;
 internal static unsafe class MonitoringExports
 {
     private const int CounterNameBytes = 40;
+    private const string AllocatedBytes = "managed_allocated_bytes";
+    private const string Collections = "managed_collections";
 
     [UnmanagedCallersOnly(EntryPoint = "device_statistics", CallConvs = [typeof(CallConvCdecl)])]
     internal static uint Statistics(memctl_device* handle, memctl_counter* counters, nuint capacity, nuint* count)
@@ -23,8 +25,14 @@ internal static unsafe class MonitoringExports
         }
 
         var output = new Output<memctl_counter>(counters, capacity, count);
-        return DeviceCall.Run(handle, output, static (device, output) => output.Store(
-            [.. Counters(device).Select(ToAbi)], "counters"));
+        return DeviceCall.Run(handle, output, static (device, output) =>
+        {
+            var sink = new CounterSink(output);
+            device.ReadCounters(ref sink);
+            sink.Add(AllocatedBytes, (ulong)GC.GetTotalAllocatedBytes());
+            sink.Add(Collections, (ulong)GC.CollectionCount(0));
+            return output.Complete(sink.Count, "counters");
+        });
     }
 
     [UnmanagedCallersOnly(EntryPoint = "device_attributes", CallConvs = [typeof(CallConvCdecl)])]
@@ -60,19 +68,9 @@ internal static unsafe class MonitoringExports
     private static IEnumerable<DeviceCounter> Counters(MemctlDevice device) =>
     [
         .. device.Counters(),
-        new DeviceCounter("managed_allocated_bytes", (ulong)GC.GetTotalAllocatedBytes()),
-        new DeviceCounter("managed_collections", (ulong)GC.CollectionCount(0)),
+        new DeviceCounter(AllocatedBytes, (ulong)GC.GetTotalAllocatedBytes()),
+        new DeviceCounter(Collections, (ulong)GC.CollectionCount(0)),
     ];
-
-    private static memctl_counter ToAbi(DeviceCounter counter)
-    {
-        memctl_counter converted = default;
-        converted.value = counter.Value;
-
-        // One byte stays zero, the terminator. A longer name would not fit, and is a defect that every test of counters meets.
-        Encoding.ASCII.GetBytes(counter.Name, new Span<byte>(converted.name, CounterNameBytes - 1));
-        return converted;
-    }
 
     private static memctl_extent ToAbi(AttributeExtent extent)
     {
@@ -90,5 +88,23 @@ internal static unsafe class MonitoringExports
                 (attributes.Merging == Merging.Unmergeable ? MemctlAbi.MEMCTL_EXTENT_UNMERGEABLE : 0),
             name = attributes.Name,
         };
+    }
+
+    /// <summary>Stores counters as they come.</summary>
+    private ref struct CounterSink(Output<memctl_counter> output) : ICounterSink
+    {
+        private readonly Output<memctl_counter> _output = output;
+
+        internal nuint Count { get; private set; }
+
+        public void Add(string name, ulong value)
+        {
+            memctl_counter counter = default;
+            counter.value = value;
+
+            // One byte stays zero, the terminator. A longer name would not fit, and is a defect that every test of counters meets.
+            Encoding.ASCII.GetBytes(name, new Span<byte>(counter.name, CounterNameBytes - 1));
+            _output.Store(Count++, counter);
+        }
     }
 }

@@ -13,10 +13,25 @@ internal readonly unsafe ref struct Output<T>(T* items, nuint capacity, nuint* c
     internal uint Store(ReadOnlySpan<T> all, string noun)
     {
         int fitting = (int)Math.Min(capacity, (nuint)all.Length);
-        *count = (nuint)all.Length;
         all[..fitting].CopyTo(new Span<T>(items, fitting));
-        return fitting == all.Length
+        return Complete((nuint)all.Length, noun);
+    }
+
+    /// <summary>Stores one item in its place, if it fits.</summary>
+    internal void Store(nuint index, in T item)
+    {
+        if (index < capacity)
+        {
+            items[index] = item;
+        }
+    }
+
+    /// <summary>Stores the number of items.</summary>
+    internal uint Complete(nuint all, string noun)
+    {
+        *count = all;
+        return all <= capacity
             ? MemctlAbi.MEMCTL_OK
-            : AbiError.Report(MemctlAbi.MEMCTL_BUFFER_TOO_SMALL, $"There are {all.Length} {noun}; the buffer takes {capacity}.");
+            : AbiError.Report(MemctlAbi.MEMCTL_BUFFER_TOO_SMALL, $"There are {all} {noun}; the buffer takes {capacity}.");
     }
 }

@@ -67,11 +67,29 @@ public sealed class AllocationTests
         Assert.Equal((uint)(batches * Requests), memory.Answers);
     }
 
+    [Fact]
+    public void Counters_ReadIntoASink_AllocateNothing()
+    {
+        MemctlDevice device = new TestGuest().Device;
+        var sum = default(Sum);
+
+        int batches = Allocation.AssertSettlesAtZero(() => device.ReadCounters(ref sum));
+
+        Assert.Equal(batches * device.Counters().Count, sum.Counters);
+    }
+
     private static void Write(MemctlDevice device, ulong offset, int width, ulong value)
     {
         Span<byte> bytes = stackalloc byte[8];
         BinaryPrimitives.WriteUInt64LittleEndian(bytes, value);
         device.MmioWrite(offset, bytes[..width]);
+    }
+
+    private struct Sum : ICounterSink
+    {
+        internal int Counters { get; private set; }
+
+        public void Add(string name, ulong value) => Counters++;
     }
 
     /// <summary>One buffer, whatever the address.</summary>

@@ -32,6 +32,9 @@ public sealed class Function
         MemctlCode = memctl;
         PvmemcontrolCode = pvmemcontrol;
         Effect = effect;
+        RequestsCounter = $"requests_{name}";
+        ErrorsCounter = $"errors_{name}";
+        BytesCounter = $"bytes_{name}";
     }
 
     /// <summary>INFO: every dialect has it, and no policy can deny it.</summary>
@@ -56,6 +59,15 @@ public sealed class Function
 
     /// <summary>Spelled as on the wire, so that one search finds a function in the header, the driver and here.</summary>
     public string Name { get; }
+
+    /// <summary>The counter of requests that were answered.</summary>
+    public string RequestsCounter { get; }
+
+    /// <summary>The counter of those answered with an errno.</summary>
+    public string ErrorsCounter { get; }
+
+    /// <summary>The counter of bytes that the others acted on.</summary>
+    public string BytesCounter { get; }
 
     /// <summary>The group in which a policy names it (<c>discard</c>, <c>lock</c>, ...), or null.</summary>
     public string? Group { get; }
