@@ -22,8 +22,11 @@
 #define USED_BEFORE_KIB (96L << 10)
 /* The kernel hands over up to 32 extents at a time; 512 MiB are 128 of 4 MiB, and some of 2. */
 #define MAX_MMIO_EXITS 16
-/* max_request_time by default (docs/options.md) */
-#define REQUEST_NSEC 2000000L
+/*
+ * max_request_time by default, 2 ms (docs/options.md), and the 16 MiB that the
+ * device does at once, where processors are emulated and others use them too.
+ */
+#define MAX_STAY_NSEC 20000000L
 
 #define LIST_RANGES 256
 #define RANGE_BYTES (512UL << 10)
@@ -177,10 +180,10 @@ static void test_stay(bool unbounded)
 	tap_check(!error && done == LIST_RANGES, "a list of %u ranges is carried out in %u requests (%d)",
 		  LIST_RANGES, requests, error);
 	if (unbounded)
-		tap_check(requests == 1, "in one, where the device may take the time");
+		tap_check(requests == 1, "in one, where the device may take the time: %ld us", longest / 1000);
 	else
-		tap_check(requests > 1 || longest <= REQUEST_NSEC,
-			  "no longer in the host than its bound and one range more: %ld us", longest / 1000);
+		tap_check(longest <= MAX_STAY_NSEC,
+			  "no longer in the host than its bound and what it does at once: %ld us", longest / 1000);
 	close(fd);
 	for (i = 0; i < LIST_BLOCKS; i++)
 		free_block(&blocks[i]);
