@@ -20,18 +20,15 @@ internal static class DeviceReport
     private const int MaxSegments = 16384;
 
     /// <summary>Writes the report. Takes the lock of the attribute map for a copy of it, no other.</summary>
-    internal static void Write(MemctlDevice device, IEnumerable<DeviceCounter> counters, IBufferWriter<byte> output)
+    internal static void Write(MemctlDevice device, IBufferWriter<byte> output)
     {
         using var json = new Utf8JsonWriter(output);
         json.WriteStartObject();
         json.WriteNumber("version"u8, Version);
         json.WriteNumber("page_size"u8, Environment.SystemPageSize);
         json.WriteStartObject("statistics"u8);
-        foreach (DeviceCounter counter in counters)
-        {
-            json.WriteNumber(counter.Name, counter.Value);
-        }
-
+        var statistics = new JsonSink(json);
+        MonitoringExports.ReadCounters(device, ref statistics);
         json.WriteEndObject();
         WriteMemory(json, device.PresentMemory(MaxSegments + 1));
         json.WriteStartArray("attributes"u8);
@@ -98,5 +95,10 @@ internal static class DeviceReport
         }
 
         json.WriteEndObject();
+    }
+
+    private readonly struct JsonSink(Utf8JsonWriter json) : ICounterSink
+    {
+        public void Add(string name, ulong value) => json.WriteNumber(name, value);
     }
 }

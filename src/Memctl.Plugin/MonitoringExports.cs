@@ -13,8 +13,6 @@ namespace Memctl.Plugin;
 internal static unsafe class MonitoringExports
 {
     private const int CounterNameBytes = 40;
-    private const string AllocatedBytes = "managed_allocated_bytes";
-    private const string Collections = "managed_collections";
 
     [UnmanagedCallersOnly(EntryPoint = "device_statistics", CallConvs = [typeof(CallConvCdecl)])]
     internal static uint Statistics(memctl_device* handle, memctl_counter* counters, nuint capacity, nuint* count)
@@ -28,9 +26,7 @@ internal static unsafe class MonitoringExports
         return DeviceCall.Run(handle, output, static (device, output) =>
         {
             var sink = new CounterSink(output);
-            device.ReadCounters(ref sink);
-            sink.Add(AllocatedBytes, (ulong)GC.GetTotalAllocatedBytes());
-            sink.Add(Collections, (ulong)GC.CollectionCount(0));
+            ReadCounters(device, ref sink);
             return output.Complete(sink.Count, "counters");
         });
     }
@@ -60,17 +56,19 @@ internal static unsafe class MonitoringExports
         var output = new OutputStream(buffer, capacity, length);
         return DeviceCall.Run(handle, output, static (device, output) =>
         {
-            DeviceReport.Write(device, Counters(device), output);
+            DeviceReport.Write(device, output);
             return output.Complete("bytes of report");
         });
     }
 
-    private static IEnumerable<DeviceCounter> Counters(MemctlDevice device) =>
-    [
-        .. device.Counters(),
-        new DeviceCounter(AllocatedBytes, (ulong)GC.GetTotalAllocatedBytes()),
-        new DeviceCounter(Collections, (ulong)GC.CollectionCount(0)),
-    ];
+    /// <summary>The device's counters, and those of the process. Allocates nothing.</summary>
+    internal static void ReadCounters<TSink>(MemctlDevice device, ref TSink sink)
+        where TSink : ICounterSink, allows ref struct
+    {
+        device.ReadCounters(ref sink);
+        sink.Add("managed_allocated_bytes", (ulong)GC.GetTotalAllocatedBytes());
+        sink.Add("managed_collections", (ulong)GC.CollectionCount(0));
+    }
 
     private static memctl_extent ToAbi(AttributeExtent extent)
     {

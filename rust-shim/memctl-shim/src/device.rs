@@ -56,7 +56,6 @@ pub struct RegionFlags {
 pub struct Device {
     mmio: Mmio,
     plugin: Plugin,
-    handle: *mut memctl_device,
     functions: memctl_functions,
     _host: Box<Host>,
     defect_logged: AtomicBool,
@@ -115,7 +114,6 @@ impl Device {
                 write: functions.mmio_write,
             },
             plugin,
-            handle,
             functions,
             _host: host,
             defect_logged: AtomicBool::new(false),
@@ -167,7 +165,7 @@ impl Device {
             block_size: region.block_size,
         };
         // SAFETY: `region` is valid during the call; what it names, the caller has promised.
-        let status = unsafe { (self.functions().register_memory)(self.handle, &region) };
+        let status = unsafe { (self.functions().register_memory)(self.mmio.handle, &region) };
         self.plugin.outcome(status)
     }
 
@@ -179,7 +177,7 @@ impl Device {
     /// refused to revert something that the guest had set on it.
     pub fn unregister_memory(&self, guest_address: u64, length: u64) -> Result<(), Error> {
         // SAFETY: no pointers.
-        let status = unsafe { (self.functions().unregister_memory)(self.handle, guest_address, length) };
+        let status = unsafe { (self.functions().unregister_memory)(self.mmio.handle, guest_address, length) };
         self.plugin.outcome(status)
     }
 
@@ -191,7 +189,7 @@ impl Device {
     /// blocks, or one of them is present. Nothing has changed then.
     pub fn plug_memory(&self, guest_address: u64, length: u64) -> Result<(), Error> {
         // SAFETY: no pointers.
-        let status = unsafe { (self.functions().plug_memory)(self.handle, guest_address, length) };
+        let status = unsafe { (self.functions().plug_memory)(self.mmio.handle, guest_address, length) };
         self.plugin.outcome(status)
     }
 
@@ -205,7 +203,7 @@ impl Device {
     /// [`ErrorKind::LimitReached`] if the revert would split more mappings than the device has room for.
     pub fn unplug_memory(&self, guest_address: u64, length: u64) -> Result<(), Error> {
         // SAFETY: no pointers.
-        let status = unsafe { (self.functions().unplug_memory)(self.handle, guest_address, length) };
+        let status = unsafe { (self.functions().unplug_memory)(self.mmio.handle, guest_address, length) };
         self.plugin.outcome(status)
     }
 
@@ -216,7 +214,7 @@ impl Device {
     /// [`ErrorKind::HostCallFailed`] if the kernel refused to revert something.
     pub fn reset(&self) -> Result<(), Error> {
         // SAFETY: no pointers.
-        let status = unsafe { (self.functions().device_reset)(self.handle) };
+        let status = unsafe { (self.functions().device_reset)(self.mmio.handle) };
         self.plugin.outcome(status)
     }
 
@@ -227,7 +225,7 @@ impl Device {
     /// [`ErrorKind::InvalidArgument`] for a device without one.
     pub fn set_dirty_logging(&self, enabled: bool) -> Result<(), Error> {
         // SAFETY: no pointers.
-        let status = unsafe { (self.functions().set_dirty_logging)(self.handle, enabled.into()) };
+        let status = unsafe { (self.functions().set_dirty_logging)(self.mmio.handle, enabled.into()) };
         self.plugin.outcome(status)
     }
 
@@ -238,7 +236,7 @@ impl Device {
     /// None that a correct library returns.
     pub fn inhibit_discard(&self, enabled: bool) -> Result<(), Error> {
         // SAFETY: no pointers.
-        let status = unsafe { (self.functions().inhibit_discard)(self.handle, enabled.into()) };
+        let status = unsafe { (self.functions().inhibit_discard)(self.mmio.handle, enabled.into()) };
         self.plugin.outcome(status)
     }
 
@@ -249,7 +247,7 @@ impl Device {
     /// [`ErrorKind::HostCallFailed`] if the kernel refused a protection.
     pub fn keep_readable(&self, enabled: bool) -> Result<(), Error> {
         // SAFETY: no pointers.
-        let status = unsafe { (self.functions().keep_readable)(self.handle, enabled.into()) };
+        let status = unsafe { (self.functions().keep_readable)(self.mmio.handle, enabled.into()) };
         self.plugin.outcome(status)
     }
 
@@ -261,7 +259,7 @@ impl Device {
     /// [`ErrorKind::HostCallFailed`] if the kernel refused a protection.
     pub fn keep_accessible(&self, enabled: bool) -> Result<(), Error> {
         // SAFETY: no pointers.
-        let status = unsafe { (self.functions().keep_accessible)(self.handle, enabled.into()) };
+        let status = unsafe { (self.functions().keep_accessible)(self.mmio.handle, enabled.into()) };
         self.plugin.outcome(status)
     }
 
@@ -277,7 +275,7 @@ impl Device {
     pub fn resolve_fault(&self, guest_address: Option<u64>) -> Result<(), Error> {
         let address = guest_address.unwrap_or(MEMCTL_ADDRESS_UNKNOWN);
         // SAFETY: no pointers.
-        let status = unsafe { (self.functions().resolve_fault)(self.handle, address) };
+        let status = unsafe { (self.functions().resolve_fault)(self.mmio.handle, address) };
         self.plugin.outcome(status)
     }
 
@@ -288,7 +286,7 @@ impl Device {
     pub fn save(&self) -> Result<Vec<u8>, Error> {
         // SAFETY: the function stores at most as many bytes as the slice has, and their number.
         self.read_array(0, |state, length| unsafe {
-            (self.functions().device_save)(self.handle, state.as_mut_ptr(), state.len(), length)
+            (self.functions().device_save)(self.mmio.handle, state.as_mut_ptr(), state.len(), length)
         })
     }
 
@@ -299,7 +297,8 @@ impl Device {
     /// [`ErrorKind::InvalidState`], [`ErrorKind::HostCallFailed`]; the device is unchanged then.
     pub fn restore(&self, state: &[u8]) -> Result<(), Error> {
         // SAFETY: `state` is readable for its length.
-        let status = unsafe { (self.functions().device_restore)(self.handle, state.as_ptr(), state.len()) };
+        let status =
+            unsafe { (self.functions().device_restore)(self.mmio.handle, state.as_ptr(), state.len()) };
         self.plugin.outcome(status)
     }
 
@@ -349,7 +348,7 @@ impl Device {
 impl Drop for Device {
     fn drop(&mut self) {
         // SAFETY: no pointers. `self._host` lives until after this, as the library may call back until it returns.
-        let status = unsafe { (self.functions().device_destroy)(self.handle) };
+        let status = unsafe { (self.functions().device_destroy)(self.mmio.handle) };
         if let Err(error) = self.plugin.outcome(status) {
             log::error!("could not destroy a memctl device: {error}");
         }

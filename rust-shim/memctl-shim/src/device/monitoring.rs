@@ -49,7 +49,12 @@ impl Device {
         };
         // SAFETY: the function stores at most as many elements as the slice has, and their number.
         let counters = self.read_array(empty, |counters, count| unsafe {
-            (self.functions().device_statistics)(self.handle, counters.as_mut_ptr(), counters.len(), count)
+            (self.functions().device_statistics)(
+                self.mmio.handle,
+                counters.as_mut_ptr(),
+                counters.len(),
+                count,
+            )
         })?;
         let convert = |counter: memctl_counter| Counter {
             name: interned(&counter.name),
@@ -72,7 +77,7 @@ impl Device {
         };
         // SAFETY: as in counters().
         let extents = self.read_array(empty, |extents, count| unsafe {
-            (self.functions().device_attributes)(self.handle, extents.as_mut_ptr(), extents.len(), count)
+            (self.functions().device_attributes)(self.mmio.handle, extents.as_mut_ptr(), extents.len(), count)
         })?;
         Ok(extents.into_iter().map(Extent::from).collect())
     }
@@ -85,7 +90,12 @@ impl Device {
     pub fn report(&self) -> Result<String, Error> {
         // SAFETY: as in counters().
         let report = self.read_array(0, |buffer, length| unsafe {
-            (self.functions().device_report)(self.handle, buffer.as_mut_ptr().cast(), buffer.len(), length)
+            (self.functions().device_report)(
+                self.mmio.handle,
+                buffer.as_mut_ptr().cast(),
+                buffer.len(),
+                length,
+            )
         })?;
         Ok(String::from_utf8_lossy(&report).into_owned())
     }
