@@ -22,6 +22,7 @@ vmm_command() {
 	[[ ,$2, = *,broken-device,* ]] && device=(--memctl "plugin=$IMAGES/broken.so")
 	[[ ,$2, = *,moved=* ]] && device=(--memctl "plugin=$IMAGES/broken.so,moves=on")
 	[[ ,$2, = *,exits=* ]] && device=(--memctl "plugin=$PLUGIN,max_request_time=60000000")
+	[[ ,$2, = *,stay,* ]] && device=(--memctl "plugin=$PLUGIN,max_request_time=0")
 	[[ ,$2, = *,second-device,* ]] && second=(--memctl "plugin=$PLUGIN,max_pageout=8K")
 	read -ra flags <<< "$VMM_FLAGS"
 	command=("$VMM" --kernel "$IMAGES/vmlinuz-$1" --initramfs "$IMAGES/$image.img"

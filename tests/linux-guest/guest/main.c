@@ -42,6 +42,8 @@ static int run(int argc, char **argv, const char *name)
 		return test_report(number, false);
 	if (!strcmp(name, "exits"))
 		return test_report(number, true);
+	if (!strcmp(name, "stay"))
+		return test_stay();
 	if (!strcmp(name, "moved"))
 		return test_moved(number);
 	if (!strcmp(name, "silence"))

@@ -151,6 +151,8 @@ int test_stress(unsigned int seconds);
 int test_fuzz(unsigned long calls);
 /* unbounded: the device's max_request_time is out of the way */
 int test_report(unsigned long mib, bool unbounded);
+/* The device's max_request_time is 0. */
+int test_stay(void);
 int test_moved(unsigned long mib);
 int test_silence(void);
 int test_kexec(const char *command_line);
