@@ -9,7 +9,7 @@
 #                 firmware too: what is booted so then starts from the first disk
 #   initramfs.img modules that Debian's kernel does not have built in
 #   driver/       memctl.ko for that kernel, and static programs: the command
-#                 memctl, memctl-churn and memctl-dma (guest/*.c)
+#                 memctl, memctl-churn, memctl-dma and memctl-emulated (guest/*.c)
 #
 # The disk has one partition with a small system that does of cloud-init what
 # the harness needs. What is newer than its sources is left alone.
@@ -137,7 +137,7 @@ build_driver() {
 	mkdir -p "$out/driver"
 	cp "$out/guest/modules/$release/memctl.ko" "$out/guest/bin/memctl" "$out/driver/"
 	strip --strip-debug "$out/driver/memctl.ko"
-	for name in churn dma; do
+	for name in churn dma emulated; do
 		gcc -O2 -std=gnu11 -Wall -Wextra -Werror -Wshadow -static -I"$repository/native/guest/include/uapi" \
 			-o "$out/driver/memctl-$name" "$here/guest/$name.c"
 	done
