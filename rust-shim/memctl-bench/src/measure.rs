@@ -6,7 +6,8 @@
 //! lowest and the highest.
 
 use std::arch::x86_64::{_mm_lfence, _rdtsc};
-use std::sync::Barrier;
+use std::hint;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -148,36 +149,42 @@ fn nanoseconds_per_tick() -> f64 {
     let ticks = || unsafe { _rdtsc() };
     let (start, first) = (Instant::now(), ticks());
     while start.elapsed() < Duration::from_millis(50) {
-        std::hint::spin_loop();
+        hint::spin_loop();
     }
     let last = ticks();
     start.elapsed().as_nanos() as f64 / (last - first) as f64
 }
 
-/// Calls in a nanosecond by `threads` threads that start together, as medians of the groups: for every side a figure.
+/// Calls in a nanosecond, for every side by one thread and then by `threads` threads that start together.
 pub fn rates(threads: usize, sides: &[&(dyn Fn(usize) + Sync)]) -> Times {
-    // Long beside the time that it takes to wake threads, so that they overlap.
+    // Long beside what their starts may lie apart.
     let calls: Vec<_> = sides
         .iter()
         .map(|side| 10 * calls_in_batch(&|| side(0)))
         .collect();
     let round = |_| -> Vec<f64> {
         let rates = sides.iter().zip(&calls);
-        rates.map(|(side, &calls)| rate(threads, calls, *side)).collect()
+        rates
+            .flat_map(|(side, &calls)| [1, threads].map(|threads| rate(threads, calls, *side)))
+            .collect()
     };
     grouped(ROUNDS, round)
 }
 
 fn rate(threads: usize, calls: u32, side: &(dyn Fn(usize) + Sync)) -> f64 {
-    let barrier = Barrier::new(threads);
+    let absent = AtomicUsize::new(threads);
     thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
             .map(|thread| {
-                let barrier = &barrier;
+                let absent = &absent;
                 scope.spawn(move || {
                     // What a thread's first call costs is not the request's.
                     side(thread);
-                    barrier.wait();
+                    absent.fetch_sub(1, Ordering::AcqRel);
+                    // Not asleep: where a processor has to be woken, the others are done before it begins.
+                    while absent.load(Ordering::Acquire) > 0 {
+                        hint::spin_loop();
+                    }
                     batch(calls, &|| side(thread))
                 })
             })

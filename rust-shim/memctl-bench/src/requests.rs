@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Times of single requests, in layers: the system call alone, the crossing alone, whole requests, several threads.
 
-use std::cell::Cell;
 use std::error::Error;
 use std::hint::black_box;
 use std::thread;
@@ -162,7 +161,6 @@ fn threads(report: &mut Report, memctl: &Side<'_>, rust: &Side<'_>, ram: &Ram) {
         ("INFO, plain Rust", Vec::new()),
         ("DONTNEED beside madvise", Vec::new()),
     ];
-    let ones = Cell::new([1.0; 4]);
     for threads in 1..=available {
         let rates = rates(
             threads,
@@ -173,21 +171,18 @@ fn threads(report: &mut Report, memctl: &Side<'_>, rust: &Side<'_>, ram: &Ram) {
                 &|thread| ram.discard(WORK + thread as u64),
             ],
         );
-        if threads == 1 {
-            ones.set([0, 1, 2, 3].map(|side| rates.side(side).median));
-        }
-        let one = ones.get();
-        let info = rates.figure(|sides| sides[0] / one[0]);
-        let rust_info = rates.figure(|sides| sides[1] / one[1]);
+        // Two for each side, its rate by one thread first.
+        let info = rates.figure(|rates| rates[1] / rates[0]);
+        let rust_info = rates.figure(|rates| rates[3] / rates[2]);
         // What the kernel's own locks cost the bare call too is taken out.
-        let discard = rates.figure(|sides| threads as f64 * (sides[2] / sides[3]) / (one[2] / one[3]));
+        let discard = rates.figure(|rates| threads as f64 * (rates[5] / rates[4]) / (rates[7] / rates[6]));
         for ((_, points), value) in series.iter_mut().zip([info, rust_info, discard]) {
             points.push((threads as f64, value));
         }
         if threads == 2 {
             report.check("INFO: two threads to one, memctl", "", info, Bar::AtLeast(1.95));
             report.add("INFO: two threads to one, plain Rust device", "", rust_info);
-            let two = rates.figure(|sides| sides[2] / sides[3]);
+            let two = rates.figure(|rates| rates[5] / rates[7]);
             report.add(
                 "DONTNEED of 4 KiB, absent: two threads to two of the bare madvise",
                 "",
