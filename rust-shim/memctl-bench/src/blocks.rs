@@ -149,10 +149,9 @@ pub fn run(plugin: &Plugin, report: &mut Report) -> Result<(), Box<dyn Error>> {
         }
         let sample = sample(&order[..present as usize]);
         let next = Cell::new(0);
-        let times = alternate(&[
-            &|| look_up(&guest, channel, &sample, &next),
-            &|| look_up(&single, single_channel, &[0], &next),
-        ]);
+        let times = alternate(&[&|| look_up(&guest, channel, &sample, &next), &|| {
+            look_up(&single, single_channel, &[0], &next)
+        }]);
         look_ups.push((count as f64, times.side(0)));
         beyond_single.push(times.figure(|sides| sides[0] - sides[1]).median);
 

@@ -183,7 +183,10 @@ void *stress_migration(void *unused)
 	return NULL;
 }
 
-/* Makes garbage until the runtime collects it, over and over: each collection stops every thread in the library. */
+/*
+ * Makes garbage until the runtime collects it, over and over: each collection stops
+ * every thread in the library. Refusing to resolve a fault throws, and takes no lock.
+ */
 void *stress_collections(void *unused)
 {
 	uint64_t last = 0;
@@ -192,6 +195,8 @@ void *stress_collections(void *unused)
 	while (!stress.stop) {
 		uint64_t now = plugin_counter(stress.device, "managed_collections");
 
+		if (plugin.resolve_fault(stress.device, MEMCTL_ADDRESS_UNKNOWN) != MEMCTL_DENIED)
+			stress_wrong("resolve_fault with on_fault=stop");
 		if (now != last) {
 			stress.collections++;
 			last = now;
