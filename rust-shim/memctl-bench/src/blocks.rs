@@ -129,8 +129,6 @@ pub fn run(plugin: &Plugin, report: &mut Report) -> Result<(), Box<dyn Error>> {
     let device = bus::memctl(plugin, "", ram)?;
     let guest = Guest { bus: &device, ram };
     let channel = guest.connect([0])[0];
-    let resident = resident_kib();
-    let blocks = Blocks::new(&device, most)?;
     // One block, for ever: what a lookup costs more than there is measured beside it.
     let single_device = bus::memctl(plugin, "", ram)?;
     let single = Guest {
@@ -139,6 +137,8 @@ pub fn run(plugin: &Plugin, report: &mut Report) -> Result<(), Box<dyn Error>> {
     };
     let single_channel = single.connect([1])[0];
     Blocks::new(&single_device, 1)?.plug(0);
+    let resident = resident_kib();
+    let blocks = Blocks::new(&device, most)?;
     let mut present = 0;
     let (mut look_ups, mut beyond_single) = (Vec::new(), Vec::new());
     let (mut plugs, mut unplugs) = (Vec::new(), Vec::new());

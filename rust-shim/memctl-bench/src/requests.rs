@@ -171,11 +171,12 @@ fn threads(report: &mut Report, memctl: &Side<'_>, rust: &Side<'_>, ram: &Ram) {
                 &|thread| ram.discard(WORK + thread as u64),
             ],
         );
-        // Two for each side, its rate by one thread first.
-        let info = rates.figure(|rates| rates[1] / rates[0]);
-        let rust_info = rates.figure(|rates| rates[3] / rates[2]);
+        // Two rates for each side, that of one thread first.
+        let scaling = |rates: &[f64], side: usize| rates[2 * side + 1] / rates[2 * side];
+        let info = rates.figure(|rates| scaling(rates, 0));
+        let rust_info = rates.figure(|rates| scaling(rates, 1));
         // What the kernel's own locks cost the bare call too is taken out.
-        let discard = rates.figure(|rates| threads as f64 * (rates[5] / rates[4]) / (rates[7] / rates[6]));
+        let discard = rates.figure(|rates| threads as f64 * scaling(rates, 2) / scaling(rates, 3));
         for ((_, points), value) in series.iter_mut().zip([info, rust_info, discard]) {
             points.push((threads as f64, value));
         }

@@ -23,6 +23,7 @@
 #define USED_BEFORE_KIB (96L << 10)
 /* The kernel hands over up to 32 extents at a time; 512 MiB are 128 of 4 MiB, and some of 2. */
 #define MAX_MMIO_EXITS 16
+
 #define LIST_RANGES 256
 #define RANGE_BYTES (512UL << 10)
 #define LIST_BLOCKS (LIST_RANGES * RANGE_BYTES / HUGE_PAGE)
