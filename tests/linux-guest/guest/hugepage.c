@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Guest kernel and host touch a few pages of their own meanwhile. */
 #define NOISE_KIB 256
@@ -52,23 +53,32 @@ static void free_half_of_host_page(int fd)
 	free_row(&row);
 }
 
+/* How many pages of the row's second half are gone from the host. */
+static int gone(const struct row *row, struct view *view)
+{
+	int page, count = 0;
+
+	host_view(view, row->gpa, row->length);
+	for (page = SMALL_PER_HUGE / 2; page < (int)SMALL_PER_HUGE; page++)
+		count += view->state[page] == '.';
+	return count;
+}
+
 static void free_half(int fd)
 {
 	static struct view before_view, view;
 	struct row row = huge_row(1);
 	const size_t half = HUGE_PAGE / 2;
 	struct usage before;
-	int page, freed = 0;
+	int freed;
 
 	fill_row(&row, 5);
 	host_view(&before_view, row.gpa, row.length);
 	before = host_usage();
 	tap_check(!request(fd, discard_code(), row.gpa + half, half, 0, NULL),
 		  "%s of half a guest huge page answers 0", code_name(discard_code()));
-	host_view(&view, row.gpa, row.length);
+	freed = gone(&row, &view);
 	check_freed(before, half / 1024);
-	for (page = SMALL_PER_HUGE / 2; page < (int)SMALL_PER_HUGE; page++)
-		freed += view.state[page] == '.';
 	tap_check(freed == SMALL_PER_HUGE / 2, "all %lu pages of it are gone from the host (%d)",
 		  SMALL_PER_HUGE / 2, freed);
 	tap_check(other_change(&before_view, &view, SMALL_PER_HUGE / 2, SMALL_PER_HUGE / 2) < 0,
@@ -91,5 +101,38 @@ int test_huge_page(void)
 		free_half(fd);
 	else
 		free_half_of_host_page(fd);
+	return 0;
+}
+
+/*
+ * khugepaged fills what is missing of a huge page, unless the host has set that
+ * it may not: docs/operations.md tells operators to.
+ */
+int test_khugepaged(void)
+{
+	static struct view view;
+	const size_t half = HUGE_PAGE / 2;
+	struct row row;
+	int fd, pages;
+
+	meet_host();
+	fd = open_device(0);
+	row = huge_row(1);
+	fill_row(&row, 5);
+	request(fd, discard_code(), row.gpa + half, half, 0, NULL);
+	if (strcmp(ask_host("khugepaged 0"), "0")) {
+		tap_skip("what was given back stays with the host", "the host's khugepaged can't be told to look");
+		return 0;
+	}
+	pages = gone(&row, &view);
+	tap_check(pages == SMALL_PER_HUGE / 2,
+		  "with max_ptes_none=0 what was given back stays with the host (%d pages)", pages);
+	ask_host("khugepaged %lx", SMALL_PER_HUGE - 1);
+	pages = gone(&row, &view);
+	tap_check(!pages, "with max_ptes_none=511 khugepaged takes it for the guest again (%d pages are left)",
+		  pages);
+	tap_check(row_content(&row, 0, half, 5) == INTACT, "the half that was kept is intact");
+	tap_check(row_content(&row, half, half, 5) == ZERO, "the other reads as zeros");
+	free_row(&row);
 	return 0;
 }

@@ -22,6 +22,8 @@ static int run(int argc, char **argv, const char *name)
 		return test_errors();
 	if (!strcmp(name, "huge-page"))
 		return test_huge_page();
+	if (!strcmp(name, "khugepaged"))
+		return test_khugepaged();
 	if (!strcmp(name, "gigantic"))
 		return test_gigantic();
 	if (!strcmp(name, "access"))

@@ -141,6 +141,8 @@ bool load_kernel(const char *command_line, unsigned long flags);
 int test_codes(void);
 int test_errors(void);
 int test_huge_page(void);
+/* The VMM's memory is private, on transparent huge pages. */
+int test_khugepaged(void);
 int test_gigantic(void);
 int test_access(void);
 int test_tool(void);
