@@ -92,7 +92,9 @@ fn cold(report: &mut Report, memctl: &Side<'_>, rust: &Side<'_>) {
         ("right after a system call", &system_call as &dyn Fn(), Some(0.6)),
         ("after a walk over 1 MiB", &walk, None),
     ] {
-        let times = after(before, &[&|| memctl.info(0), &|| rust.info(0)]);
+        let crossing: &dyn Fn() = &|| _ = black_box(memctl.guest.load(8));
+        let times = after(before, &[&|| memctl.info(0), &|| rust.info(0), crossing]);
+        report.add(format!("crossing alone {name}: mmio_read"), "ns", times.side(2));
         report.add(format!("INFO {name}: memctl"), "ns", times.side(0));
         report.add(format!("INFO {name}: plain Rust device"), "ns", times.side(1));
         let ratio = times.figure(|sides| sides[0] / sides[1]);

@@ -15,10 +15,13 @@ public static class FunctionTable
     /// <summary>How many rows there are.</summary>
     public const int Count = 15;
 
+    /// <summary>The row of INFO, and its code in every dialect: a driver asks before it knows which one it is.</summary>
+    public const int Info = 0;
+
     private static readonly Function[] _all = Number(
     [
         // name, policy group, code in memctl, code in pvmemcontrol, effect and advice, or kind of attribute and its value
-        new("INFO", 0, 0),
+        new("INFO", Info, Info),
         new("DONTNEED", "discard", 1, 1, Discard, MemoryAdvice.DontNeed),
         new("REMOVE", "discard", 2, 2, Discard, MemoryAdvice.Remove),
         new("FREE", "discard", 3, 3, Discard, MemoryAdvice.Free),

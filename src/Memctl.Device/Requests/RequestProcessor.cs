@@ -56,6 +56,7 @@ internal sealed class RequestProcessor(
                 }
             }
             else if (!advice.TryServePlain(channel, request, out answer) &&
+                !TryAnswerInfo(channel, request, out answer) &&
                 !TryProcess(channel, connected, request, ref section, out answer))
             {
                 return RequestOutcome.Disconnected;
@@ -95,7 +96,23 @@ internal sealed class RequestProcessor(
         return true;
     }
 
-    /// <summary>Serves any request. Apart, so that the code of a plain one lies together.</summary>
+    /// <summary>Answers INFO, the same every time, where the code of a plain request lies.</summary>
+    /// <returns>False for any other request.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool TryAnswerInfo(Channel channel, in Request request, out Answer answer)
+    {
+        if (request.FuncCode != FunctionTable.Info)
+        {
+            answer = default;
+            return false;
+        }
+
+        channel.Count(FunctionTable.Info, 0, isError: false);
+        answer = info;
+        return true;
+    }
+
+    /// <summary>Serves any other request. Apart, so that the code of a plain one lies together.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     private bool TryProcess(Channel channel, ChannelSet connected, in Request request, ref ReadSection section, out Answer answer)
     {
@@ -103,13 +120,6 @@ internal sealed class RequestProcessor(
         if (function is null)
         {
             answer = rules.Refuse(request, DeviceError.UNKNOWN_FUNCTION);
-            return true;
-        }
-
-        if (function.Effect == FunctionEffect.Information)
-        {
-            answer = info;
-            channel.Count(function, 0, isError: false);
             return true;
         }
 
