@@ -49,7 +49,7 @@ public static class FunctionTable
 
     private static Function[] Number(Function[] rows)
     {
-        Debug.Assert(rows.Length == Count);
+        Debug.Assert(rows.Length == Count && rows[Info].Effect == Information);
         for (int index = 0; index < rows.Length; index++)
         {
             rows[index].Index = index;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #define _GNU_SOURCE
 #include "kvm.h"
+#include "number.h"
 
 #include <dirent.h>
 #include <stdbool.h>
@@ -31,27 +32,13 @@ static bool find_folder(pid_t vmm, char *path, size_t size)
 	return found;
 }
 
-static bool read_count(const char *folder, const char *name, unsigned long *count)
-{
-	char path[128];
-	bool read;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	file = fopen(path, "re");
-	read = file && fscanf(file, "%lu", count) == 1;
-	if (file)
-		fclose(file);
-	return read;
-}
-
 int kvm_counts(pid_t vmm, char *out, size_t size)
 {
 	unsigned long mmio, all, interrupts;
 	char folder[64];
 
-	if (!find_folder(vmm, folder, sizeof(folder)) || !read_count(folder, "mmio_exits", &mmio) ||
-	    !read_count(folder, "exits", &all) || !read_count(folder, "irq_injections", &interrupts))
+	if (!find_folder(vmm, folder, sizeof(folder)) || !read_number(folder, "mmio_exits", &mmio) ||
+	    !read_number(folder, "exits", &all) || !read_number(folder, "irq_injections", &interrupts))
 		return -1;
 	snprintf(out, size, "mmio=%lu all=%lu interrupts=%lu", mmio, all, interrupts);
 	return 0;

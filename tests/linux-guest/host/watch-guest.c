@@ -17,7 +17,7 @@
  *   @host backing | features                see probe.h
  *   @host exits                             @mmio=12 all=345 interrupts=6 (see kvm.h)
  *   @host counter DEVICE NAME               @12, from the VMM's API at SOCKET (see api.h)
- *   @host khugepaged MAX_PTES_NONE          @0 when it has looked at all memory (see khugepaged.h)
+ *   @host khugepaged MAX_PTES_NONE          @done, it has looked at all memory (see khugepaged.h)
  *   @host top GPA LENGTH LETTERS NAMES      @512*G; -, as MEMCTL-TOP shows it, kept in FILE.* (see top.h)
  *   @host done                              @bye, the guest is about to stop
  *
@@ -86,10 +86,8 @@ static int answer_query(struct session *s, const char *query, char *out, size_t 
 		return probe_features(out, size);
 	if (!strcmp(what, "exits"))
 		return kvm_counts(s->vmm.pid, out, size);
-	if (!strcmp(what, "khugepaged")) {
-		snprintf(out, size, "0");
-		return khugepaged_scan(gpa);
-	}
+	if (!strcmp(what, "khugepaged"))
+		return khugepaged_scan(gpa, out, size);
 	if (!strcmp(what, "done")) {
 		s->done = true;
 		snprintf(out, size, "bye");
